@@ -1,0 +1,4007 @@
+// memmgr.h 0.1.0: a memory manager in one file.       SPDX-License-Identifier: MIT (full text at
+// the end)
+#ifndef MEMMGR_H
+#define MEMMGR_H
+
+#define MEMMGR_VERSION_MAJOR 0
+#define MEMMGR_VERSION_MINOR 1
+#define MEMMGR_VERSION_PATCH 0
+#define MEMMGR_VERSION "0.1.0"
+
+// >>config
+
+// Every option may be defined before the header is included, in the same way in every file of a
+// program.
+//
+//   USE_MEMORY_MGR            the calls below are memmgr's own; without it the same source runs on
+//   the C library's malloc MEMMGR_IMPLEMENTATION     compile the implementation here; in exactly
+//   one .c or .cpp file MEMMGR_STATIC             everything is static, for a program (or a
+//   library) of one file MEMMGR_NO_THREADS         one thread only: no lock, no atomic operation
+//   MEMMGR_NO_STDIO           no <stdio.h>: memmgr_pool_print is absent
+//   MEMMGR_NO_OS              no operating system: pools live in buffers, general calls in one
+//   static array MEMMGR_STATIC_HEAP_SIZE   bytes of that array (default 65536)
+//   MEMMGR_ASSERT(condition)  how a bug of memmgr's own is caught (default: not at all; assert() in
+//   tests) MEMMGR_ABORT_ON_MISUSE    the default error handler aborts after its line MEMMGR_LOCK(),
+//   MEMMGR_UNLOCK()   one global critical section, for systems whose locks memmgr does not know
+//   MEMMGR_API                placed before every public function (default: extern, or static)
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#ifndef MEMMGR_NO_STDIO
+#include <stdio.h>
+#endif
+
+// >>attributes
+
+#ifndef MEMMGR_API
+#if defined(MEMMGR_STATIC) && (defined(__GNUC__) || defined(__clang__))
+#define MEMMGR_API __attribute__((unused)) static
+#elif defined(MEMMGR_STATIC)
+#define MEMMGR_API static
+#else
+#define MEMMGR_API extern
+#endif
+#endif
+
+// The calls that are the C library's own, inline, when the switch is off.
+#ifdef USE_MEMORY_MGR
+#define MEMMGR_GENERAL MEMMGR_API
+#else
+#define MEMMGR_GENERAL static inline
+#include <stdlib.h>
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Files with and without the switch do not link: each refers to a name that only an implementation
+// with the same setting defines.
+#ifdef USE_MEMORY_MGR
+#define MEMMGR_LINK memmgr_error_some_files_define_USE_MEMORY_MGR_and_the_implementation_does_not
+#else
+#define MEMMGR_LINK memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files_do_not
+#endif
+#if !defined(MEMMGR_STATIC) && (defined(__GNUC__) || defined(__clang__))
+extern const char MEMMGR_LINK;
+__attribute__((used)) static const char *const memmgr_link = &MEMMGR_LINK;
+#endif
+
+// >>types
+
+// What a call found. Never two of them at once; MEMMGR_OK is 0.
+typedef enum {
+    MEMMGR_OK,
+    MEMMGR_OUT_OF_MEMORY,    // no room: never reported, only returned and counted
+    MEMMGR_BAD_ARGUMENT,     // a NULL pool, an alignment that is no power of two, an unknown flag
+    MEMMGR_DOUBLE_FREE,      // the pointer lies on a granule of free memory
+    MEMMGR_INTERIOR_POINTER, // the pointer lies in the pool, but no live block starts there
+    MEMMGR_FOREIGN_POINTER,  // the pointer is not the pool's at all
+    MEMMGR_OVERRUN,          // guard bytes behind or before a block were changed
+    MEMMGR_USE_AFTER_FREE,   // a freed block was written to
+    MEMMGR_CORRUPT,          // the pool's own data are damaged
+    MEMMGR_LEAK              // a block was live when its pool was destroyed
+} memmgr_error;
+
+typedef struct memmgr_pool memmgr_pool;
+
+// One block, as a walk shows it and as a strategy is asked about it.
+typedef struct {
+    const void *address;
+    size_t size; // usable bytes
+    bool live;   // false: free memory
+    const char *file;
+    int line;      // of the allocation, where tracked; else NULL and 0
+    size_t serial; // of the allocation, where tracked; else 0
+} memmgr_block;
+
+// What is handed to the error handler.
+typedef struct {
+    memmgr_error error;
+    const void *pointer;     // as the program gave it
+    const void *block;       // start of the block it points into, or NULL
+    size_t size;             // usable bytes of that block, or the size asked for, or 0
+    const memmgr_pool *pool; // NULL: a general call
+    const char *file;        // of the call, where known
+    int line;
+    const char *alloc_file; // of the allocation, where tracked
+    int alloc_line;
+} memmgr_report;
+
+typedef struct {
+    size_t capacity;     // bytes: the whole buffer, or all that was mapped
+    size_t used;         // bytes: the sum of the usable sizes of live blocks
+    size_t free;         // bytes: what can still be handed out
+    size_t largest_free; // bytes: a request of this size succeeds now
+    size_t overhead;     // bytes: capacity - used - free
+    size_t peak_used;    // bytes: the most that `used` has been
+    size_t requested;    // bytes: what callers asked for, where tracked; else equal to used
+    size_t live_blocks, allocations, frees, failures, misuses; // counts
+    unsigned fragmentation; // percent: 100 - 100 * largest_free / free; 0 when nothing is free
+} memmgr_stats;
+
+// How a pool chooses among the free blocks that fit.
+typedef enum {
+    MEMMGR_FIT_GOOD,  // nearly the smallest, in constant time
+    MEMMGR_FIT_FIRST, // the lowest address
+    MEMMGR_FIT_BEST,  // the smallest, and of these the lowest
+    MEMMGR_FIT_CUSTOM // the one that memmgr_pool_desc.choose picks
+} memmgr_fit;
+
+// Asked of every free block that fits, in address order, `best` NULL at first: true takes
+// `candidate` instead of `best`. It must not call the pool.
+typedef bool (*memmgr_choose)(const memmgr_block *candidate, const memmgr_block *best, size_t size,
+                              void *ctx);
+
+// Where a growing pool gets memory. map returns `size` bytes aligned to 16, or NULL; unmap takes
+// back exactly what one map gave. They may be called with the pool's lock held, so they must not
+// call the pool.
+typedef struct {
+    void *(*map)(size_t size, void *ctx);
+    void (*unmap)(void *memory, size_t size, void *ctx);
+    void *ctx;
+} memmgr_source;
+
+enum {
+    MEMMGR_POOL_LOCKED = 1u << 0, // may be shared between threads
+    MEMMGR_POOL_FILL = 1u << 1,   // fresh blocks are filled with 0xCC, freed ones with 0xDD
+    MEMMGR_POOL_GUARD = 1u << 2,  // reserved: refused in this version
+    MEMMGR_POOL_TRACK = 1u << 3,  // reserved: refused in this version
+    MEMMGR_POOL_GROW =
+        1u << 4, // takes more memory from its source when it is full (memmgr_pool_create only)
+    MEMMGR_POOL_EAGER = 1u << 5 // merges at every free: the lowest worst case, a slower average
+};
+
+// How a pool is made. A zeroed one means the defaults.
+typedef struct {
+    const char *name;     // shown in reports and pictures; NULL: "pool". Not copied
+    memmgr_fit fit;       // default MEMMGR_FIT_GOOD
+    memmgr_choose choose; // with MEMMGR_FIT_CUSTOM
+    void *choose_ctx;
+    unsigned flags;       // MEMMGR_POOL_...
+    size_t limit;         // bytes that a growing pool may take in all; 0: no limit
+    memmgr_source source; // where growth comes from; zeroed: the operating system
+} memmgr_pool_desc;
+
+typedef enum { MEMMGR_PICTURE_TEXT, MEMMGR_PICTURE_SVG } memmgr_picture;
+
+typedef bool (*memmgr_visitor)(const memmgr_block *block, void *ctx); // false stops the walk
+typedef void (*memmgr_writer)(const char *text, size_t length, void *ctx);
+typedef void (*memmgr_error_handler)(const memmgr_report *report, void *ctx);
+
+// >>api
+
+// --- General purpose. Thread-safe.
+// --------------------------------------------------------------------------------- Alignment is 16
+// bytes on 64-bit targets, that of max_align_t elsewhere. Failure is NULL (and errno ENOMEM where
+// there is an errno), with nothing changed.
+
+// `size` bytes, uninitialised. Size 0 gives a unique pointer that may be freed.
+MEMMGR_GENERAL void *memmgr_malloc(size_t size);
+
+// `count` times `size` bytes, all zero. A product that overflows is NULL.
+MEMMGR_GENERAL void *memmgr_calloc(size_t count, size_t size);
+
+// Resizes a block, keeping the first min(old, new) bytes; in place where there is room. ptr NULL:
+// as memmgr_malloc. Size 0 frees `ptr` and returns NULL where the C library of the platform does;
+// elsewhere it shrinks. On failure the block is intact. A pointer that is not a live block is
+// reported and NULL returned.
+MEMMGR_GENERAL void *memmgr_realloc(void *ptr, size_t size);
+
+// As memmgr_malloc, at a multiple of `alignment`, a power of two (else it is reported, and NULL).
+// `size` need not be a multiple of it.
+MEMMGR_API void *memmgr_aligned_alloc(size_t alignment, size_t size);
+
+// Frees a block. NULL does nothing. Anything that is not a live block is reported, and nothing is
+// changed.
+MEMMGR_GENERAL void memmgr_free(void *ptr);
+
+// As memmgr_free, for callers who know the size they asked for (C23). The size is not relied upon.
+MEMMGR_GENERAL void memmgr_free_sized(void *ptr, size_t size);
+
+// Bytes that may be used at `ptr`, at least what was asked for; 0 for NULL. A pointer that is not a
+// live block is reported, and 0 returned.
+MEMMGR_API size_t memmgr_usable_size(const void *ptr);
+
+// A snapshot of the whole process. Without the switch: what the C library tells, else zeros. NULL
+// does nothing.
+MEMMGR_API void memmgr_stats_get(memmgr_stats *out);
+
+// Gives idle memory back to the operating system. Returns the bytes given back, where they are
+// known.
+MEMMGR_API size_t memmgr_trim(void);
+
+// --- Pools. One thread at a time, unless made with MEMMGR_POOL_LOCKED.
+// --------------------------------------------- A NULL or destroyed pool is reported as
+// MEMMGR_BAD_ARGUMENT, and the call returns NULL, 0, false or the error.
+
+// Makes a pool inside `buffer`, of any alignment. desc NULL: the defaults. NULL when the buffer is
+// NULL or too small for one block, or the desc is invalid (reported). The pool needs no memory but
+// the buffer, and no destroy. Cost: constant but for clearing the map, 1/64 of the buffer.
+MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr_pool_desc *desc);
+
+// Makes a pool of at least `capacity` bytes in memory that it takes from desc->source (zeroed: the
+// operating system). With MEMMGR_POOL_GROW it takes more when it is full, up to desc->limit. NULL
+// when the source has none.
+MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_desc *desc);
+
+// Ends a pool and gives its memory back. Live blocks are reported as leaks, up to 16 one by one;
+// returns how many there were. NULL: 0.
+MEMMGR_API size_t memmgr_pool_destroy(memmgr_pool *pool);
+
+// Frees every block at once. Cost: that of memmgr_pool_init.
+MEMMGR_API void memmgr_pool_reset(memmgr_pool *pool);
+
+// `size` bytes at a multiple of 16, uninitialised; size 0 gives a unique pointer. NULL when there
+// is no room: nothing is changed but the count of failures. Cost: constant with MEMMGR_FIT_GOOD,
+// else linear in the pool.
+MEMMGR_API void *memmgr_pool_alloc(memmgr_pool *pool, size_t size);
+
+// As memmgr_pool_alloc for count * size bytes, all zero. An overflow is a failure.
+MEMMGR_API void *memmgr_pool_calloc(memmgr_pool *pool, size_t count, size_t size);
+
+// As memmgr_pool_alloc, at a multiple of `alignment`, a power of two (else it is reported, and
+// NULL).
+MEMMGR_API void *memmgr_pool_aligned_alloc(memmgr_pool *pool, size_t alignment, size_t size);
+
+// Resizes a block, in place where there is room, else by moving it. ptr NULL: as memmgr_pool_alloc.
+// Size 0 shrinks to the smallest block. On failure NULL, and the block is intact. A pointer that is
+// not a live block of this pool is reported and NULL returned.
+MEMMGR_API void *memmgr_pool_realloc(memmgr_pool *pool, void *ptr, size_t size);
+
+// Frees a block. NULL: MEMMGR_OK, nothing done. Anything that is not a live block of this pool is
+// reported and returned as an error, and the pool is left as it was. Cost: constant.
+MEMMGR_API memmgr_error memmgr_pool_free(memmgr_pool *pool, void *ptr);
+
+// Bytes that may be used at `ptr`; 0 for NULL. A pointer that is not a live block of this pool is
+// reported; 0.
+MEMMGR_API size_t memmgr_pool_usable_size(const memmgr_pool *pool, const void *ptr);
+
+// Is `ptr` the start of a live block of this pool? Never reports.
+MEMMGR_API bool memmgr_pool_owns(const memmgr_pool *pool, const void *ptr);
+
+// A snapshot. Cost: linear in the pool. `out` NULL does nothing.
+MEMMGR_API void memmgr_pool_stats(const memmgr_pool *pool, memmgr_stats *out);
+MEMMGR_API size_t memmgr_pool_bytes_used(const memmgr_pool *pool);
+MEMMGR_API size_t memmgr_pool_bytes_free(const memmgr_pool *pool);
+
+// A request of this size succeeds now (at default alignment, in one thread).
+MEMMGR_API size_t memmgr_pool_largest_free(const memmgr_pool *pool);
+
+// Audits everything the pool knows about itself. MEMMGR_OK, or MEMMGR_CORRUPT (reported). Cost:
+// linear in the pool.
+MEMMGR_API memmgr_error memmgr_pool_check(const memmgr_pool *pool);
+
+// Shows every live and every free block in address order until `visit` returns false. Returns
+// whether it got to the end. `visit` must not change the pool.
+MEMMGR_API bool memmgr_pool_walk(const memmgr_pool *pool, memmgr_visitor visit, void *ctx);
+
+// Draws the pool through `write`, called many times: a text picture 80 columns wide, or a whole SVG
+// document.
+MEMMGR_API void memmgr_pool_draw(const memmgr_pool *pool, memmgr_picture kind, memmgr_writer write,
+                                 void *ctx);
+#ifndef MEMMGR_NO_STDIO
+// The statistics and the text picture. out NULL: stdout.
+MEMMGR_API void memmgr_pool_print(const memmgr_pool *pool, FILE *out);
+#endif
+
+// Bytes of a buffer in which requests never fail, as long as the live blocks' sizes, each rounded
+// up to 16 (and 0 to 16), sum to at most `max_live_bytes` and none is over `max_block`: good fit,
+// default alignment. 0 when no buffer is large enough. See "HOW LARGE A POOL" in the manual.
+MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block);
+
+// --- Errors.
+// -------------------------------------------------------------------------------------------------------
+
+// Called for every misuse and leak, without locks held, from whichever thread found it; it may call
+// memmgr. NULL restores the default, which writes one line to stderr. Set it before other threads
+// start.
+MEMMGR_API void memmgr_set_error_handler(memmgr_error_handler handler, void *ctx);
+
+MEMMGR_API const char *memmgr_error_name(memmgr_error error); // "MEMMGR_DOUBLE_FREE"; never NULL
+MEMMGR_API const char *memmgr_error_text(memmgr_error error); // a sentence; never NULL
+
+#ifndef USE_MEMORY_MGR
+MEMMGR_GENERAL void *memmgr_malloc(size_t size) { return malloc(size); }
+
+MEMMGR_GENERAL void *memmgr_calloc(size_t count, size_t size) { return calloc(count, size); }
+
+MEMMGR_GENERAL void *memmgr_realloc(void *ptr, size_t size) { return realloc(ptr, size); }
+
+MEMMGR_GENERAL void memmgr_free(void *ptr) { free(ptr); }
+
+MEMMGR_GENERAL void memmgr_free_sized(void *ptr, size_t size) {
+    (void)size;
+    free(ptr);
+}
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif // MEMMGR_H
+
+// ==============================================================================================
+// Part II: the implementation, in rooms. The file reads downwards: a room calls only rooms above.
+// ==============================================================================================
+
+#if defined(MEMMGR_IMPLEMENTATION) && !defined(MEMMGR_IMPLEMENTED)
+#define MEMMGR_IMPLEMENTED
+
+// >>platform
+
+// What compiler, what system: macros that are 0 or 1. Only >>base and >>os branch on them.
+
+#if defined(__GNUC__) || defined(__clang__)
+#define MMI_GNUC 1
+#else
+#define MMI_GNUC 0
+#endif
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define MMI_MSVC 1
+#else
+#define MMI_MSVC 0
+#endif
+
+#if defined(__TINYC__)
+#define MMI_TCC 1
+#else
+#define MMI_TCC 0
+#endif
+
+#if defined(_WIN32) && !defined(MEMMGR_NO_OS)
+#define MMI_WINDOWS 1
+#else
+#define MMI_WINDOWS 0
+#endif
+
+#if !defined(_WIN32) && !defined(MEMMGR_NO_OS)
+#define MMI_POSIX 1
+#else
+#define MMI_POSIX 0
+#endif
+
+#if defined(MEMMGR_NO_THREADS)
+#define MMI_THREADS 0
+#else
+#define MMI_THREADS 1
+#endif
+
+#if MMI_POSIX
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+
+#if MMI_WINDOWS
+#include <errno.h>
+#include <stdlib.h>
+#include <windows.h>
+#endif
+
+#if MMI_MSVC
+#include <intrin.h>
+#endif
+
+#if defined(__SSE2__)
+#define MMI_SSE2 1
+#include <emmintrin.h>
+#else
+#define MMI_SSE2 0
+#endif
+
+// The C library tells whether a second thread was ever started: glibc 2.32 and later.
+#define MMI_TELLS_THREADS 0
+#if MMI_POSIX && MMI_THREADS && defined(__GLIBC__)
+#if __GLIBC_PREREQ(2, 32)
+#undef MMI_TELLS_THREADS
+#define MMI_TELLS_THREADS 1
+#include <sys/single_threaded.h>
+#endif
+#endif
+
+// realloc(p, 0) frees and returns NULL where the C library's does.
+#if defined(__GLIBC__)
+#define MMI_REALLOC_0_FREES 1
+#else
+#define MMI_REALLOC_0_FREES 0
+#endif
+
+// >>base
+
+// Assertions, bits, bytes, checked sizes, atomics: nothing here knows what a pool is.
+
+// A bug of memmgr's own. A user's misuse is never an assertion: it is reported.
+#ifndef MEMMGR_ASSERT
+#define MEMMGR_ASSERT(condition) ((void)0)
+#endif
+#define MMI_ASSERT(condition) MEMMGR_ASSERT(condition)
+
+#define MMI_JOIN_(a, b) a##b
+#define MMI_JOIN(a, b) MMI_JOIN_(a, b)
+#define MMI_STATIC_ASSERT(condition)                                                               \
+    struct MMI_JOIN(mmi_static_assert_, __LINE__) {                                                \
+        int holds : (condition) ? 1 : -1;                                                          \
+    }
+
+#if MMI_GNUC
+#define MMI_FN __attribute__((unused)) static
+#define MMI_INLINE __attribute__((unused, always_inline)) static inline
+#define MMI_COLD __attribute__((unused, noinline)) static
+#define MMI_LIKELY(x) __builtin_expect(!!(x), 1)
+#define MMI_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#else
+#define MMI_FN static
+#define MMI_INLINE static inline
+#define MMI_COLD static
+#define MMI_LIKELY(x) (x)
+#define MMI_UNLIKELY(x) (x)
+#endif
+
+// Index of the lowest set bit. x is not 0.
+MMI_INLINE unsigned mmi_bits_lowest(uint64_t x) {
+    MMI_ASSERT(x != 0);
+#if MMI_GNUC && !MMI_TCC
+    return (unsigned)__builtin_ctzll(x);
+#elif MMI_MSVC && defined(_WIN64)
+    unsigned long index;
+    _BitScanForward64(&index, x);
+    return (unsigned)index;
+#else
+    unsigned index = 0;
+    for (unsigned step = 32; step; step >>= 1)
+        if ((x & (((uint64_t)1 << step) - 1)) == 0) {
+            x >>= step;
+            index += step;
+        }
+    return index;
+#endif
+}
+
+// Index of the highest set bit. x is not 0.
+MMI_INLINE unsigned mmi_bits_highest(uint64_t x) {
+    MMI_ASSERT(x != 0);
+#if MMI_GNUC && !MMI_TCC
+    return 63u ^ (unsigned)__builtin_clzll(x);
+#elif MMI_MSVC && defined(_WIN64)
+    unsigned long index;
+    _BitScanReverse64(&index, x);
+    return (unsigned)index;
+#else
+    unsigned index = 0;
+    for (unsigned step = 32; step; step >>= 1)
+        if (x >> step) {
+            x >>= step;
+            index += step;
+        }
+    return index;
+#endif
+}
+
+// Bits first..last, both from 0 to 63, first <= last.
+MMI_INLINE uint64_t mmi_bits_range(unsigned first, unsigned last) {
+    return (~(uint64_t)0 << first) & (~(uint64_t)0 >> (63 - last));
+}
+
+MMI_INLINE void mmi_bytes_fill(void *to, int value, size_t size) {
+#if MMI_GNUC && !MMI_TCC
+    __builtin_memset(to, value, size);
+#else
+    unsigned char *bytes = (unsigned char *)to;
+    while (size--)
+        *bytes++ = (unsigned char)value;
+#endif
+}
+
+MMI_INLINE void mmi_bytes_copy(void *to, const void *from, size_t size) {
+#if MMI_GNUC && !MMI_TCC
+    __builtin_memcpy(to, from, size);
+#else
+    unsigned char *target = (unsigned char *)to;
+    const unsigned char *source = (const unsigned char *)from;
+    while (size--)
+        *target++ = *source++;
+#endif
+}
+
+MMI_INLINE bool mmi_is_power_of_two(size_t x) { return x != 0 && (x & (x - 1)) == 0; }
+
+// Up to a multiple of `unit`, a power of two. The caller has checked that it does not wrap.
+MMI_INLINE size_t mmi_align_up(size_t x, size_t unit) {
+    MMI_ASSERT(x <= SIZE_MAX - (unit - 1));
+    return (x + (unit - 1)) & ~(unit - 1);
+}
+
+// The product, or false when it does not fit.
+MMI_INLINE bool mmi_multiply(size_t a, size_t b, size_t *product) {
+    if (b != 0 && a > SIZE_MAX / b) return false;
+    *product = a * b;
+    return true;
+}
+
+// One word that two threads may touch: exchange acquires, store releases; they are partners.
+#if MMI_THREADS
+#if MMI_GNUC
+MMI_INLINE unsigned mmi_atomic_exchange(unsigned *word, unsigned value) {
+    return __atomic_exchange_n(word, value, __ATOMIC_ACQUIRE);
+}
+MMI_INLINE unsigned mmi_atomic_load(const unsigned *word) {
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+MMI_INLINE void mmi_atomic_store(unsigned *word, unsigned value) {
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+#elif MMI_MSVC
+MMI_INLINE unsigned mmi_atomic_exchange(unsigned *word, unsigned value) {
+    return (unsigned)_InterlockedExchange((volatile long *)word, (long)value);
+}
+MMI_INLINE unsigned mmi_atomic_load(const unsigned *word) {
+    return *(const volatile unsigned *)word;
+}
+MMI_INLINE void mmi_atomic_store(unsigned *word, unsigned value) {
+    (void)_InterlockedExchange((volatile long *)word, (long)value);
+}
+#else
+#error "memmgr: no atomic operations known for this compiler: define MEMMGR_NO_THREADS"
+#endif
+#endif
+
+// >>text
+
+// Text without a C library: reports and pictures are put together here and handed to a writer.
+
+enum { MMI_TEXT_LINE = 128 };
+
+// A line in the making. It goes to `write` at each newline, and when it is full: nothing is lost.
+//   line[0 .. length) is what has been put and not yet written; length < MMI_TEXT_LINE
+typedef struct {
+    char line[MMI_TEXT_LINE];
+    size_t length;
+    memmgr_writer write;
+    void *ctx;
+} mmi_text;
+
+MMI_FN void mmi_text_open(mmi_text *text, memmgr_writer write, void *ctx) {
+    text->length = 0;
+    text->write = write;
+    text->ctx = ctx;
+}
+
+MMI_FN void mmi_text_flush(mmi_text *text) {
+    if (text->length != 0) text->write(text->line, text->length, text->ctx);
+    text->length = 0;
+}
+
+MMI_FN void mmi_text_char(mmi_text *text, char c) {
+    text->line[text->length++] = c;
+    if (c == '\n' || text->length == MMI_TEXT_LINE) mmi_text_flush(text);
+}
+
+MMI_FN void mmi_text_repeat(mmi_text *text, char c, size_t count) {
+    while (count-- != 0)
+        mmi_text_char(text, c);
+}
+
+MMI_FN void mmi_text_string(mmi_text *text, const char *string) {
+    while (*string != '\0')
+        mmi_text_char(text, *string++);
+}
+
+MMI_FN void mmi_text_number(mmi_text *text, size_t value) {
+    char digits[3 * sizeof(size_t)];
+    size_t count = 0;
+    do
+        digits[count++] = (char)('0' + value % 10);
+    while ((value /= 10) != 0);
+    while (count != 0)
+        mmi_text_char(text, digits[--count]);
+}
+
+// The low `digits` hexadecimal digits of a value, leading zeros included.
+MMI_FN void mmi_text_hex(mmi_text *text, uintptr_t value, unsigned digits) {
+    while (digits-- != 0)
+        mmi_text_char(text, "0123456789abcdef"[value >> (4 * digits) & 15]);
+}
+
+MMI_FN void mmi_text_pointer(mmi_text *text, const void *pointer) {
+    unsigned digits = 1;
+    while (digits < 2 * sizeof(pointer) && (uintptr_t)pointer >> (4 * digits) != 0)
+        digits++;
+    mmi_text_string(text, "0x");
+    mmi_text_hex(text, (uintptr_t)pointer, digits);
+}
+
+// Bytes for a reader: "0 B", "1.5 KiB", "64 MiB"; rounded down to a tenth, at most 10 characters.
+MMI_FN void mmi_text_bytes(mmi_text *text, size_t bytes) {
+    size_t rest = 0;
+    unsigned unit = 0;
+    for (; bytes >= 1024; unit++) {
+        rest = bytes % 1024;
+        bytes /= 1024;
+    }
+    mmi_text_number(text, bytes);
+    if (rest * 10 >= 1024) {
+        mmi_text_char(text, '.');
+        mmi_text_number(text, rest * 10 / 1024);
+    }
+    mmi_text_char(text, ' ');
+    if (unit != 0) {
+        mmi_text_char(text, "KMGTPE"[unit - 1]);
+        mmi_text_char(text, 'i');
+    }
+    mmi_text_char(text, 'B');
+}
+
+// part / whole on a scale of 0 to `scale`, rounded down. Nothing of nothing is 0.
+MMI_FN size_t mmi_text_share(size_t part, size_t whole, size_t scale) {
+    if (part >= whole) return whole != 0 ? scale : 0;
+    if (part <= SIZE_MAX / scale) return part * scale / whole;
+    return part / (whole / scale);
+}
+
+MMI_FN void mmi_text_percent(mmi_text *text, size_t part, size_t whole) {
+    mmi_text_number(text, mmi_text_share(part, whole, 100));
+    mmi_text_char(text, '%');
+}
+
+// Moves what was put since the line's column `from` to the right, to end at column `to`.
+MMI_FN void mmi_text_right(mmi_text *text, size_t from, size_t to) {
+    size_t end = text->length;
+    if (end >= to || to >= MMI_TEXT_LINE) return;
+    text->length = to;
+    while (to > from)
+        text->line[--to] = end > from ? text->line[--end] : ' ';
+}
+
+#ifndef MEMMGR_NO_STDIO
+// A memmgr_writer whose ctx is a FILE.
+MMI_FN void mmi_text_to_file(const char *line, size_t length, void *ctx) {
+    fwrite(line, 1, length, (FILE *)ctx);
+}
+#endif
+
+// >>layout
+
+// Every struct and constant. A segment is one stretch of memory that blocks come from; a pool is
+// one segment, or when it grows several:
+//
+//   pool in a buffer   [ memmgr_pool | segment ]
+//   segment            [ mmi_segment | classes, slots | index | map, sentinel | granules ]
+//
+//   segment->size == granules_offset + 16 * granule_count + slack, slack < 16 + 16 + 1/64
+//
+// GRANULE: 16 bytes, the unit of size and alignment. ENTRY: the map's 16 bytes for 64 granules.
+
+#define MMI_GRANULE ((size_t)16)
+#define MMI_GRANULE_SHIFT 4
+#define MMI_ENTRY_GRANULES 64
+#define MMI_NONE UINT32_MAX          // no granule, no entry
+#define MMI_GRANULES_MAX 0xFFFFF000u // of one segment: 64 GiB
+
+// Two bits for each granule say all there is to know about it:
+//
+//   start used
+//     1    1     a live block starts here
+//     1    0     a kept block starts here: freed, and held by its size class
+//     0    1     inside a block, live or kept
+//     0    0     free memory
+//
+// A block ends before the next granule that has its start bit set or its used bit clear.
+//
+// SPAN: two or more entries that one block covers, or one free run, and that hold neither its first
+// nor its last granule in case of a block. Their entries are all zero, but for a mark that no
+// true bits can make (a granule inside a block behind a free one):
+//
+//   live span   its first entry is          { 0, entries << 3 | 5 }
+//   free span   its first and last are      { 0, entries << 3 | 2 }
+//
+// so that no operation on a block takes longer for a larger one. `start & used` is 0 there too,
+// so the test in free holds without looking for a mark.
+typedef struct {
+    uint64_t start, used;
+} mmi_entry;
+
+#define MMI_SPAN_SHIFT 3
+#define MMI_SPAN_LIVE 5u
+#define MMI_SPAN_FREE 2u
+
+// RUN: free granules between two blocks.
+typedef struct {
+    uint32_t at, length; // granules
+} mmi_run;
+
+// The index: for each entry one byte, the size code of the longest run that starts in it, 0 for
+// none; above each node of 64 such bytes one byte, their largest; and so up to a single node.
+//
+//   level 2   [9.......]                          64 bytes, one node: the root
+//   level 1   [9.4.....][................]        a byte for each node below
+//   level 0   [..9.....][4...3...][......]        a byte for each entry of the map
+#define MMI_NODE 64
+#define MMI_NODE_SHIFT 6
+#define MMI_LEVELS_MAX 5 // 64^5 entries: 2^30, more than MMI_GRANULES_MAX has
+
+// A size class: freed blocks of exactly one size that are kept whole for the next request of that
+// size, newest last, on a stack of granules: slots[first .. first + count), count <= depth.
+typedef struct {
+    uint16_t count, depth;
+    uint32_t first;
+} mmi_class;
+
+#define MMI_CLASS_MAX 256u // granules, the largest size that may have a class: 4 KiB
+#define MMI_CLASS_DEPTH_MIN 4u
+#define MMI_CLASS_DEPTH_MAX 64u
+
+// Offsets, not pointers, so that a buffer may be moved.
+typedef struct {
+    size_t size; // bytes, from this header on
+    size_t slots_offset, index_offset, map_offset, granules_offset;
+    uint32_t granule_count, entry_count; // granule_count <= 64 * entry_count; then one sentinel
+    uint32_t class_limit;                // granules: the largest size with a class; 0: none
+    uint32_t last_merged; // the entry where the run starts that grew last, for a refit
+    uint32_t level_count;
+    uint32_t level_offset[MMI_LEVELS_MAX]; // from index_offset; level 0 first
+} mmi_segment;
+
+#define MMI_SEGMENT_SIZE ((sizeof(mmi_segment) + MMI_GRANULE - 1) & ~(MMI_GRANULE - 1))
+
+MMI_STATIC_ASSERT(sizeof(mmi_entry) == MMI_GRANULE);
+MMI_STATIC_ASSERT(sizeof(mmi_class) == 8);
+
+typedef struct {
+    unsigned held; // 0 or 1
+} mmi_lock;
+
+#ifdef USE_MEMORY_MGR
+
+// A pool. used + free + overhead == capacity, in memmgr_stats. A fixed pool has one segment, right
+// behind it, and no table; a growing one a table of all of them in address order.
+struct memmgr_pool {
+    const char *name; // first, so that a report can tell it with the switch on and off
+    uint32_t magic;   // MMI_MAGIC_... while the pool lives
+    uint32_t segment_count, segment_room;
+    mmi_segment **segments; // NULL: the only one is the first
+    mmi_segment *recent;    // growing pools: the segment that served last
+    size_t capacity;        // bytes, all that was mapped or the buffer
+    bool created;           // by memmgr_pool_create: the memory is the pool's own
+    size_t used, peak_used; // bytes
+    size_t allocations, frees, failures, misuses;
+    mmi_lock lock;
+    memmgr_pool_desc desc;
+};
+
+#define MMI_FILL_FRESH 0xCC // with MEMMGR_POOL_FILL
+#define MMI_FILL_FREED 0xDD
+
+// A plain pool has no lock, does not fill, and has one segment: its calls take a short way.
+#define MMI_MAGIC_PLAIN 0x6D656D67u // "memg"
+#define MMI_MAGIC_OTHER 0x6D656D68u
+#define MMI_POOL_SIZE ((sizeof(memmgr_pool) + MMI_GRANULE - 1) & ~(MMI_GRANULE - 1))
+
+#endif // USE_MEMORY_MGR
+
+// >>os
+
+// One contract, one block for each system:
+//   mmi_os_page()                bytes; what map returns is aligned to it
+//   mmi_os_map(size)             zeroed memory, size a multiple of the page, or NULL
+//   mmi_os_unmap(memory, size)   gives back what map returned, whole
+//   mmi_os_purge(memory, size)   gives whole pages back, keeps the addresses; bytes that were held
+//   mmi_os_no_memory()           errno
+//   mmi_os_write_error(text)     one line for whoever looks
+//   mmi_lock_...                 mutual exclusion, not recursive
+
+#if MMI_POSIX
+
+#if defined(MAP_ANONYMOUS)
+#define MMI_MAP_ANONYMOUS MAP_ANONYMOUS
+#elif defined(MAP_ANON)
+#define MMI_MAP_ANONYMOUS MAP_ANON
+#elif defined(__linux__) // a strict -std=c..: the C library hides what Linux has
+#include <asm/mman.h>
+#define MMI_MAP_ANONYMOUS MAP_ANONYMOUS
+extern int madvise(void *, size_t, int);
+extern int mincore(void *, size_t, unsigned char *);
+#endif
+#if defined(MAP_NORESERVE)
+#define MMI_MAP_FLAGS (MAP_PRIVATE | MMI_MAP_ANONYMOUS | MAP_NORESERVE)
+#else
+#define MMI_MAP_FLAGS (MAP_PRIVATE | MMI_MAP_ANONYMOUS)
+#endif
+
+MMI_FN size_t mmi_os_page(void) {
+    long page = sysconf(_SC_PAGESIZE);
+    return page > 0 ? (size_t)page : 4096;
+}
+
+MMI_FN void *mmi_os_map(size_t size) {
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MMI_MAP_FLAGS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+MMI_FN void mmi_os_unmap(void *memory, size_t size) {
+    int failed = munmap(memory, size);
+    MMI_ASSERT(!failed);
+    (void)failed;
+}
+
+#if defined(__linux__) && defined(MADV_DONTNEED)
+MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
+    size_t page = mmi_os_page(), held = 0;
+    unsigned char resident[1024];
+    for (size_t done = 0; done < size;) {
+        char *at = (char *)memory + done;
+        size_t part = size - done < page * sizeof resident ? size - done : page * sizeof resident;
+        if (mincore(at, part, resident) == 0)
+            for (size_t i = 0; i < part / page; i++)
+                held += (resident[i] & 1u) ? page : 0;
+        (void)madvise(at, part, MADV_DONTNEED);
+        done += part;
+    }
+    return held;
+}
+#else
+MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
+    (void)memory, (void)size;
+    return 0;
+}
+#endif
+
+MMI_FN void mmi_os_no_memory(void) { errno = ENOMEM; }
+
+MMI_FN void mmi_os_write_error(const char *text, size_t length) {
+    int error = errno;
+    while (length > 0) {
+        ssize_t written = write(2, text, length);
+        if (written <= 0) break;
+        text += written;
+        length -= (size_t)written;
+    }
+    errno = error;
+}
+
+MMI_FN void mmi_os_abort(void) { abort(); }
+MMI_FN void mmi_os_yield(void) { (void)sched_yield(); }
+
+#elif MMI_WINDOWS
+
+MMI_FN size_t mmi_os_page(void) {
+    SYSTEM_INFO info;
+    GetSystemInfo(&info);
+    return info.dwPageSize;
+}
+
+MMI_FN void *mmi_os_map(size_t size) {
+    return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+}
+
+MMI_FN void mmi_os_unmap(void *memory, size_t size) {
+    (void)size;
+    (void)VirtualFree(memory, 0, MEM_RELEASE);
+}
+
+MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
+    return VirtualAlloc(memory, size, MEM_RESET, PAGE_READWRITE) ? size : 0;
+}
+
+MMI_FN void mmi_os_no_memory(void) { errno = ENOMEM; }
+
+MMI_FN void mmi_os_write_error(const char *text, size_t length) {
+    DWORD written;
+    (void)WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &written, NULL);
+}
+
+MMI_FN void mmi_os_abort(void) { abort(); }
+MMI_FN void mmi_os_yield(void) { (void)SwitchToThread(); }
+
+#else
+
+MMI_FN size_t mmi_os_page(void) { return 4096; }
+MMI_FN void *mmi_os_map(size_t size) {
+    (void)size;
+    return NULL;
+}
+MMI_FN void mmi_os_unmap(void *memory, size_t size) { (void)memory, (void)size; }
+MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
+    (void)memory, (void)size;
+    return 0;
+}
+MMI_FN void mmi_os_no_memory(void) {}
+MMI_FN void mmi_os_write_error(const char *text, size_t length) {
+#ifndef MEMMGR_NO_STDIO
+    (void)fwrite(text, 1, length, stderr);
+#else
+    (void)text, (void)length;
+#endif
+}
+MMI_FN void mmi_os_abort(void) {
+    for (;;) {
+    }
+}
+MMI_FN void mmi_os_yield(void) {}
+
+#endif
+
+// Lock order: the general heap's lock or one pool's lock; never two at once.
+#if defined(MEMMGR_LOCK) && defined(MEMMGR_UNLOCK)
+MMI_FN void mmi_lock_acquire(mmi_lock *lock) {
+    (void)lock;
+    MEMMGR_LOCK();
+}
+MMI_FN void mmi_lock_release(mmi_lock *lock) {
+    (void)lock;
+    MEMMGR_UNLOCK();
+}
+#elif MMI_THREADS
+
+// Test and test-and-set, giving the processor away while another thread holds it.
+MMI_COLD void mmi_lock_wait(mmi_lock *lock) {
+    do {
+        for (unsigned spins = 0; mmi_atomic_load(&lock->held); spins++)
+            if (spins >= 64) mmi_os_yield();
+    } while (mmi_atomic_exchange(&lock->held, 1));
+}
+
+MMI_INLINE void mmi_lock_acquire(mmi_lock *lock) {
+#if MMI_TELLS_THREADS
+    if (__libc_single_threaded) { // nobody to exclude, so no locked instruction
+        lock->held = 1;
+        return;
+    }
+#endif
+    if (MMI_UNLIKELY(mmi_atomic_exchange(&lock->held, 1))) mmi_lock_wait(lock);
+}
+
+MMI_INLINE void mmi_lock_release(mmi_lock *lock) { mmi_atomic_store(&lock->held, 0); }
+
+#else
+MMI_FN void mmi_lock_acquire(mmi_lock *lock) { (void)lock; }
+MMI_FN void mmi_lock_release(mmi_lock *lock) { (void)lock; }
+#endif
+
+// >>report
+
+// The table of errors, and the handler that hears of them.
+
+#define MMI_ERRORS(X)                                                                              \
+    X(MEMMGR_OK, "no error")                                                                       \
+    X(MEMMGR_OUT_OF_MEMORY, "there is no room for a block of this size")                           \
+    X(MEMMGR_BAD_ARGUMENT, "an argument is outside what the call accepts")                         \
+    X(MEMMGR_DOUBLE_FREE, "the pointer points to memory that is free already")                     \
+    X(MEMMGR_INTERIOR_POINTER, "the pointer points into a pool, but not to the start of a block")  \
+    X(MEMMGR_FOREIGN_POINTER, "the pointer does not come from this pool")                          \
+    X(MEMMGR_OVERRUN, "bytes beyond the block were written to")                                    \
+    X(MEMMGR_USE_AFTER_FREE, "a block was written to after it had been freed")                     \
+    X(MEMMGR_CORRUPT, "the pool's own data are damaged")                                           \
+    X(MEMMGR_LEAK, "the block was never freed")
+
+#define MMI_ERROR_NAME(name, text) #name,
+#define MMI_ERROR_TEXT(name, text) text,
+static const char *const mmi_report_names[] = {MMI_ERRORS(MMI_ERROR_NAME)};
+static const char *const mmi_report_texts[] = {MMI_ERRORS(MMI_ERROR_TEXT)};
+#define MMI_ERROR_COUNT (sizeof mmi_report_names / sizeof *mmi_report_names)
+
+MMI_FN const char *mmi_report_name(memmgr_error error) {
+    return (size_t)error < MMI_ERROR_COUNT ? mmi_report_names[error] : "unknown error";
+}
+
+MMI_FN const char *mmi_report_text(memmgr_error error) {
+    return (size_t)error < MMI_ERROR_COUNT ? mmi_report_texts[error] : "unknown error";
+}
+
+static struct {
+    memmgr_error_handler handler; // NULL: the default one
+    void *ctx;
+} mmi_report_to;
+
+MMI_FN void mmi_report_write(const char *text, size_t length, void *ctx) {
+    (void)ctx;
+    mmi_os_write_error(text, length);
+}
+
+// memmgr: MEMMGR_DOUBLE_FREE: 0x7f...: the pointer points to memory that is free already (pool x)
+MMI_COLD void mmi_report_line(const memmgr_report *report) {
+    mmi_text line;
+    mmi_text_open(&line, mmi_report_write, NULL);
+    mmi_text_string(&line, "memmgr: ");
+    mmi_text_string(&line, mmi_report_name(report->error));
+    mmi_text_string(&line, ": ");
+    if (report->pointer) {
+        mmi_text_pointer(&line, report->pointer);
+        mmi_text_string(&line, ": ");
+    }
+    mmi_text_string(&line, mmi_report_text(report->error));
+    if (report->size) {
+        mmi_text_string(&line, ", ");
+        mmi_text_number(&line, report->size);
+        mmi_text_string(&line, " bytes");
+    }
+    if (report->pool) {
+        mmi_text_string(&line, ", pool ");
+        mmi_text_string(&line, *(const char *const *)(const void *)report->pool);
+    }
+    mmi_text_string(&line, "\n");
+    mmi_text_flush(&line);
+}
+
+// Tells the handler. No lock is held: it may call memmgr.
+MMI_COLD void mmi_report_send(const memmgr_report *report) {
+    if (mmi_report_to.handler) {
+        mmi_report_to.handler(report, mmi_report_to.ctx);
+        return;
+    }
+    mmi_report_line(report);
+#ifdef MEMMGR_ABORT_ON_MISUSE
+    mmi_os_abort();
+#endif
+}
+
+MMI_COLD void mmi_report(memmgr_error error, const void *pointer, const void *block, size_t size,
+                         const memmgr_pool *pool) {
+    memmgr_report report;
+    mmi_bytes_fill(&report, 0, sizeof report);
+    report.error = error;
+    report.pointer = pointer;
+    report.block = block;
+    report.size = size;
+    report.pool = pool;
+    mmi_report_send(&report);
+}
+
+MEMMGR_API void memmgr_set_error_handler(memmgr_error_handler handler, void *ctx) {
+    mmi_report_to.handler = handler;
+    mmi_report_to.ctx = ctx;
+}
+
+MEMMGR_API const char *memmgr_error_name(memmgr_error error) { return mmi_report_name(error); }
+MEMMGR_API const char *memmgr_error_text(memmgr_error error) { return mmi_report_text(error); }
+
+#ifdef USE_MEMORY_MGR
+
+// >>map
+
+// The two bits of every granule: mark, test, find the length and the neighbours. The map is the
+// truth about a segment; all else is found from it. It never looks at the granules' memory.
+
+MMI_INLINE mmi_entry *mmi_map_of(const mmi_segment *segment) {
+    return (mmi_entry *)((uintptr_t)segment + segment->map_offset);
+}
+
+MMI_INLINE uint32_t mmi_map_entry(uint32_t granule) { return granule / MMI_ENTRY_GRANULES; }
+MMI_INLINE unsigned mmi_map_bit(uint32_t granule) { return granule % MMI_ENTRY_GRANULES; }
+MMI_INLINE uint32_t mmi_map_first(uint32_t entry) { return entry * MMI_ENTRY_GRANULES; }
+
+MMI_INLINE uint64_t mmi_map_mask(uint32_t granule) { return (uint64_t)1 << mmi_map_bit(granule); }
+
+MMI_INLINE bool mmi_map_live_span(const mmi_entry *entry) {
+    return entry->start == 0 && (entry->used & 7) == MMI_SPAN_LIVE;
+}
+
+MMI_INLINE bool mmi_map_free_span(const mmi_entry *entry) {
+    return entry->start == 0 && (entry->used & 7) == MMI_SPAN_FREE;
+}
+
+MMI_INLINE uint32_t mmi_map_span(const mmi_entry *entry) {
+    return (uint32_t)(entry->used >> MMI_SPAN_SHIFT);
+}
+
+MMI_INLINE uint64_t mmi_map_span_mark(uint32_t entries, unsigned kind) {
+    return (uint64_t)entries << MMI_SPAN_SHIFT | kind;
+}
+
+// Which granules of an entry blocks lie on. For the entries of a live span this means nothing.
+MMI_INLINE uint64_t mmi_map_taken(const mmi_entry *entry) {
+    return mmi_map_free_span(entry) ? 0 : entry->start | entry->used;
+}
+
+// Where blocks may end: granules that do not go on with the one before them.
+MMI_INLINE uint64_t mmi_map_ends(const mmi_entry *entry) { return entry->start | ~entry->used; }
+
+MMI_INLINE bool mmi_map_is_live(const mmi_entry *map, uint32_t granule) {
+    const mmi_entry *entry = map + mmi_map_entry(granule);
+    return (entry->start & entry->used) >> mmi_map_bit(granule) & 1;
+}
+
+MMI_INLINE bool mmi_map_is_kept(const mmi_entry *map, uint32_t granule) {
+    const mmi_entry *entry = map + mmi_map_entry(granule);
+    return (entry->start & ~entry->used) >> mmi_map_bit(granule) & 1;
+}
+
+// The length of a block that does not end in its first entry.
+MMI_FN uint32_t mmi_map_length_beyond(const mmi_entry *map, uint32_t block) {
+    uint32_t next = mmi_map_entry(block) + 1;
+    if (mmi_map_live_span(map + next)) next += mmi_map_span(map + next);
+    while (mmi_map_ends(map + next) == 0) // twice at most: a lone whole entry, a whole last one
+        next++;
+    return mmi_map_first(next) + mmi_bits_lowest(mmi_map_ends(map + next)) - block;
+}
+
+// The length of a block that ends in its first entry or the next; 0 for a longer one.
+MMI_INLINE uint32_t mmi_map_length_short(const mmi_entry *map, uint32_t block) {
+    const mmi_entry *entry = map + mmi_map_entry(block);
+    uint64_t ends = mmi_map_ends(entry) >> mmi_map_bit(block) >> 1;
+    if (ends != 0) return 1 + mmi_bits_lowest(ends);
+    ends = mmi_map_ends(entry + 1);
+    if (ends == 0 || mmi_map_live_span(entry + 1)) return 0;
+    return MMI_ENTRY_GRANULES - mmi_map_bit(block) + mmi_bits_lowest(ends);
+}
+
+// The length of the block, live or kept, that starts at a granule.
+MMI_INLINE uint32_t mmi_map_length(const mmi_entry *map, uint32_t block) {
+    uint64_t ends = mmi_map_ends(map + mmi_map_entry(block)) >> mmi_map_bit(block) >> 1;
+    if (MMI_LIKELY(ends != 0)) return 1 + mmi_bits_lowest(ends);
+    return mmi_map_length_beyond(map, block);
+}
+
+// The first granule of the free run that ends before `granule`; `granule` itself if there is none.
+MMI_FN uint32_t mmi_map_run_start(const mmi_entry *map, uint32_t granule) {
+    uint32_t entry = mmi_map_entry(granule);
+    unsigned bit = mmi_map_bit(granule);
+    if (bit != 0) {
+        uint64_t taken = mmi_map_taken(map + entry) & mmi_bits_range(0, bit - 1);
+        if (taken) return mmi_map_first(entry) + mmi_bits_highest(taken) + 1;
+    }
+    while (entry > 0) {
+        const mmi_entry *left = map + entry - 1;
+        uint64_t taken = mmi_map_taken(left);
+        if (taken) return mmi_map_first(entry - 1) + mmi_bits_highest(taken) + 1;
+        entry -= mmi_map_free_span(left) ? mmi_map_span(left) : 1;
+    }
+    return 0;
+}
+
+// The granule behind the free run that starts at `granule`; `granule` itself if it is taken.
+MMI_FN uint32_t mmi_map_run_end(const mmi_entry *map, uint32_t granule) {
+    uint32_t entry = mmi_map_entry(granule);
+    uint64_t taken = mmi_map_taken(map + entry) >> mmi_map_bit(granule);
+    if (taken) return granule + mmi_bits_lowest(taken);
+    if (mmi_map_bit(granule) != 0) entry++;
+    for (;;) { // three times at most: a span or a lone whole entry, then the end; the sentinel
+               // stops it
+        const mmi_entry *right = map + entry;
+        taken = mmi_map_taken(right);
+        if (taken) return mmi_map_first(entry) + mmi_bits_lowest(taken);
+        entry += mmi_map_free_span(right) ? mmi_map_span(right) : 1;
+    }
+}
+
+// Marks the span of a free run, where it has one, or with mark 0 clears the marks.
+MMI_FN void mmi_map_mark_span(mmi_entry *map, uint32_t at, uint32_t end, bool mark) {
+    uint32_t first = mmi_map_entry(at + MMI_ENTRY_GRANULES - 1), behind = mmi_map_entry(end);
+    if (first + 2 > behind) return;
+    uint64_t word = mark ? mmi_map_span_mark(behind - first, MMI_SPAN_FREE) : 0;
+    map[first].used = word;
+    map[behind - 1].used = word;
+}
+
+// Free granules become a live block. They carry no span mark.
+MMI_FN void mmi_map_set(mmi_entry *map, uint32_t block, uint32_t length) {
+    uint32_t last = block + length - 1;
+    mmi_entry *head = map + mmi_map_entry(block), *tail = map + mmi_map_entry(last);
+    head->start |= mmi_map_mask(block);
+    if (head == tail) {
+        head->used |= mmi_bits_range(mmi_map_bit(block), mmi_map_bit(last));
+        return;
+    }
+    head->used |= mmi_bits_range(mmi_map_bit(block), 63);
+    tail->used |= mmi_bits_range(0, mmi_map_bit(last));
+    uint32_t between = (uint32_t)(tail - head) - 1;
+    if (between == 1) head[1].used = ~(uint64_t)0;
+    if (between >= 2) head[1].used = mmi_map_span_mark(between, MMI_SPAN_LIVE);
+}
+
+// A block, live or kept, becomes free granules without a span mark.
+MMI_FN void mmi_map_clear(mmi_entry *map, uint32_t block, uint32_t length) {
+    uint32_t last = block + length - 1;
+    mmi_entry *head = map + mmi_map_entry(block), *tail = map + mmi_map_entry(last);
+    head->start &= ~mmi_map_mask(block);
+    if (head == tail) {
+        head->used &= ~mmi_bits_range(mmi_map_bit(block), mmi_map_bit(last));
+        return;
+    }
+    head->used &= ~mmi_bits_range(mmi_map_bit(block), 63);
+    tail->used &= ~mmi_bits_range(0, mmi_map_bit(last));
+    if (tail - head > 1) head[1].used = 0;
+}
+
+// The free runs that start in an entry, in address order, one a call; the run's length 0 when there
+// are no more. `left` starts as mmi_map_runs gives it.
+MMI_INLINE uint64_t mmi_map_runs(const mmi_entry *map, uint32_t entry) {
+    uint64_t left = ~mmi_map_taken(map + entry);
+    bool goes_on = entry > 0 && mmi_map_taken(map + entry - 1) >> 63 == 0;
+    return goes_on ? left & (left + 1) : left; // without the run that starts further left
+}
+
+MMI_INLINE mmi_run mmi_map_next_run(const mmi_entry *map, uint32_t entry, uint64_t *left) {
+    mmi_run run = {0, 0};
+    if (*left == 0) return run;
+    unsigned bit = mmi_bits_lowest(*left);
+    uint64_t rest = *left + ((uint64_t)1 << bit); // carries through the run
+    run.at = mmi_map_first(entry) + bit;
+    run.length =
+        rest ? mmi_bits_lowest(rest & ~*left) - bit : mmi_map_run_end(map, run.at) - run.at;
+    *left &= rest;
+    return run;
+}
+
+// The length of the longest free run that starts in an entry; 0 for none.
+MMI_FN uint32_t mmi_map_longest(const mmi_entry *map, uint32_t entry) {
+    uint64_t left = mmi_map_live_span(map + entry) ? 0 : mmi_map_runs(map, entry);
+    uint32_t longest = 0;
+    for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;)
+        if (run.length > longest) longest = run.length;
+    return longest;
+}
+
+// The start of the block that covers a granule, or MMI_NONE for free memory. Linear in the length
+// of the block or run: for reports.
+MMI_COLD uint32_t mmi_map_block_at(const mmi_entry *map, uint32_t granule) {
+    uint32_t entry = mmi_map_entry(granule), at = entry;
+    while (at > 0 &&
+           (map[at].start | map[at].used) == 0) // inside a span, or an entry free as a whole
+        at--;
+    if (mmi_map_free_span(map + at)) return MMI_NONE;
+    if (mmi_map_live_span(map + at)) {
+        if (entry >= at + mmi_map_span(map + at)) return MMI_NONE;
+    } else if (entry != at || !(mmi_map_taken(map + at) >> mmi_map_bit(granule) & 1)) {
+        return MMI_NONE;
+    }
+    uint64_t starts = map[at].start & mmi_bits_range(0, entry == at ? mmi_map_bit(granule) : 63);
+    while (starts == 0)
+        starts = map[--at].start;
+    return mmi_map_first(at) + mmi_bits_highest(starts);
+}
+
+// >>index
+
+// Finds an entry where a free run starts that is long enough: a tournament tree of bytes, 64 to a
+// node. The design is ours; summaries in a radix tree are known from the Go runtime's page
+// allocator.
+
+// Size codes, in order of length: exact below 64 granules, then 16 to a doubling, from 512 KiB on
+// 4 to a doubling, up to 255.
+#define MMI_CODE_EXACT 64u
+#define MMI_CODE_FINE 208u // 16 to a doubling below
+#define MMI_CODE_MAX 255u
+
+// The code of a run of this length.
+MMI_INLINE unsigned mmi_index_code(uint32_t length) {
+    if (length < MMI_CODE_EXACT) return length;
+    unsigned power = mmi_bits_highest(length);
+    if (power < 15) return MMI_CODE_EXACT + (power - 6) * 16 + ((length >> (power - 4)) & 15);
+    unsigned code = MMI_CODE_FINE + (power - 15) * 4 + ((length >> (power - 2)) & 3);
+    return code < MMI_CODE_MAX ? code : MMI_CODE_MAX;
+}
+
+// The length of the shortest run with this code.
+MMI_FN uint32_t mmi_index_shortest(unsigned code) {
+    if (code < MMI_CODE_EXACT) return code;
+    if (code < MMI_CODE_FINE) {
+        unsigned step = code - MMI_CODE_EXACT;
+        return (16 + (step & 15)) << (6 + step / 16 - 4);
+    }
+    unsigned step = code - MMI_CODE_FINE;
+    return (4 + (step & 3)) << (15 + step / 4 - 2);
+}
+
+// The lowest code all of whose runs have at least this length; MMI_CODE_MAX + 1 when there is none.
+MMI_INLINE unsigned mmi_index_code_for(uint32_t length) {
+    unsigned code = mmi_index_code(length);
+    return length < MMI_CODE_EXACT || mmi_index_shortest(code) == length ? code : code + 1;
+}
+
+MMI_INLINE uint8_t *mmi_index_level(const mmi_segment *segment, unsigned level) {
+    return (uint8_t *)((uintptr_t)segment + segment->index_offset + segment->level_offset[level]);
+}
+
+// The place of the first byte of a node, from a place on, that is at least `code`; MMI_NODE for
+// none.
+MMI_INLINE unsigned mmi_index_first(const uint8_t *node, unsigned from, unsigned code) {
+    unsigned i = from;
+    while (i < MMI_NODE && node[i] < code)
+        i++;
+    return i;
+}
+
+// The largest byte of a node, and the smallest that is at least `code`, which is not 0: the place
+// of the first such byte, or MMI_NODE for none. Bytes below `code` wrap to the top when it is taken
+// from them, so the smallest is found without a branch.
+#if MMI_SSE2
+MMI_INLINE unsigned mmi_index_largest(const uint8_t *node) {
+    const __m128i *part = (const __m128i *)(const void *)node;
+    __m128i most = _mm_max_epu8(_mm_loadu_si128(part), _mm_loadu_si128(part + 1));
+    most = _mm_max_epu8(most, _mm_loadu_si128(part + 2));
+    most = _mm_max_epu8(most, _mm_loadu_si128(part + 3));
+    most = _mm_max_epu8(most, _mm_srli_si128(most, 8));
+    most = _mm_max_epu8(most, _mm_srli_si128(most, 4));
+    most = _mm_max_epu8(most, _mm_srli_si128(most, 2));
+    most = _mm_max_epu8(most, _mm_srli_si128(most, 1));
+    return (unsigned)_mm_cvtsi128_si32(most) & 0xFF;
+}
+
+MMI_INLINE unsigned mmi_index_least(const uint8_t *node, unsigned code) {
+    const __m128i *part = (const __m128i *)(const void *)node;
+    __m128i codes = _mm_set1_epi8((char)code);
+    __m128i a = _mm_sub_epi8(_mm_loadu_si128(part), codes);
+    __m128i b = _mm_sub_epi8(_mm_loadu_si128(part + 1), codes);
+    __m128i c = _mm_sub_epi8(_mm_loadu_si128(part + 2), codes);
+    __m128i d = _mm_sub_epi8(_mm_loadu_si128(part + 3), codes);
+    __m128i least = _mm_min_epu8(_mm_min_epu8(a, b), _mm_min_epu8(c, d));
+    least = _mm_min_epu8(least, _mm_srli_si128(least, 8));
+    least = _mm_min_epu8(least, _mm_srli_si128(least, 4));
+    least = _mm_min_epu8(least, _mm_srli_si128(least, 2));
+    least = _mm_min_epu8(least, _mm_srli_si128(least, 1));
+    unsigned above = (unsigned)_mm_cvtsi128_si32(least) & 0xFF;
+    if (above > UINT8_MAX - code) return MMI_NODE;
+    __m128i key = _mm_set1_epi8((char)above);
+    uint64_t equal = (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(a, key));
+    equal |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(b, key)) << 16;
+    equal |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(c, key)) << 32;
+    equal |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(d, key)) << 48;
+    return mmi_bits_lowest(equal);
+}
+#else
+MMI_INLINE unsigned mmi_index_largest(const uint8_t *node) {
+    uint8_t largest = 0;
+    for (unsigned i = 0; i < MMI_NODE; i++)
+        if (node[i] > largest) largest = node[i];
+    return largest;
+}
+
+MMI_INLINE unsigned mmi_index_least(const uint8_t *node, unsigned code) {
+    uint8_t least = UINT8_MAX;
+    for (unsigned i = 0; i < MMI_NODE; i++) {
+        uint8_t above = (uint8_t)(node[i] - code);
+        if (above < least) least = above;
+    }
+    if (least > UINT8_MAX - code) return MMI_NODE;
+    unsigned i = 0;
+    while (node[i] != (uint8_t)(least + code))
+        i++;
+    return i;
+}
+#endif
+
+// Gives an entry its code, and every level above what follows from it.
+MMI_FN void mmi_index_set(mmi_segment *segment, uint32_t entry, unsigned code) {
+    for (unsigned level = 0;; level++) {
+        uint8_t *bytes = mmi_index_level(segment, level);
+        unsigned old = bytes[entry];
+        if (old == code) return;
+        bytes[entry] = (uint8_t)code;
+        if (level + 1 == segment->level_count) return;
+        uint32_t parent = entry / MMI_NODE;
+        unsigned most = mmi_index_level(segment, level + 1)[parent];
+        if (code < most && old < most) return;
+        if (code < most) code = mmi_index_largest(bytes + parent * MMI_NODE);
+        entry = parent;
+    }
+}
+
+// An entry whose code is nearly the smallest that is at least `code`; MMI_NONE for none.
+MMI_FN uint32_t mmi_index_find(const mmi_segment *segment, unsigned code) {
+    uint32_t entry = 0;
+    for (unsigned level = segment->level_count; level-- > 0;) {
+        unsigned place = mmi_index_least(mmi_index_level(segment, level) + entry * MMI_NODE, code);
+        if (place == MMI_NODE) return MMI_NONE; // at the root only
+        entry = entry * MMI_NODE + place;
+    }
+    return entry;
+}
+
+// The first entry, from an entry on, whose code is at least `code`; MMI_NONE for none.
+MMI_FN uint32_t mmi_index_next(const mmi_segment *segment, uint32_t from, unsigned code) {
+    unsigned level = 0, place = MMI_NODE;
+    uint32_t count = segment->entry_count;                 // bytes in use on this level
+    while (level < segment->level_count && from < count) { // up, until one lies to the right
+        const uint8_t *node = mmi_index_level(segment, level) + from / MMI_NODE * MMI_NODE;
+        place = mmi_index_first(node, from % MMI_NODE, code);
+        if (place < MMI_NODE) break;
+        from = from / MMI_NODE + 1;
+        count = (count + MMI_NODE - 1) / MMI_NODE;
+        level++;
+    }
+    if (place == MMI_NODE) return MMI_NONE;
+    uint32_t entry = from / MMI_NODE * MMI_NODE + place;
+    while (level-- > 0) { // down, along the first
+        const uint8_t *node = mmi_index_level(segment, level) + entry * MMI_NODE;
+        entry = entry * MMI_NODE + mmi_index_first(node, 0, code);
+    }
+    return entry;
+}
+
+// >>segment
+
+// One stretch of memory: lays it out, takes blocks from its runs, gives them back, resizes them.
+// Everything is in granules here; what a pool is comes below.
+
+MMI_INLINE char *mmi_segment_granules(const mmi_segment *segment) {
+    return (char *)((uintptr_t)segment + segment->granules_offset);
+}
+
+MMI_INLINE void *mmi_segment_address(const mmi_segment *segment, uint32_t granule) {
+    return mmi_segment_granules(segment) + ((size_t)granule << MMI_GRANULE_SHIFT);
+}
+
+// The granule that starts at an address, or one that is no granule of the segment's for any address
+// outside it or off the granules: one rotation makes both a number that is too large.
+MMI_INLINE size_t mmi_segment_granule(const mmi_segment *segment, const void *address) {
+    size_t offset = (uintptr_t)address - (uintptr_t)mmi_segment_granules(segment);
+    return offset >> MMI_GRANULE_SHIFT | offset << (sizeof offset * 8 - MMI_GRANULE_SHIFT);
+}
+
+// The largest size with a class in a segment of so many bytes, by which the segment's share of kept
+// blocks is known: no classes under 64 KiB.
+MMI_FN uint32_t mmi_segment_class_limit(size_t size) {
+    size_t limit = size >> 14;
+    if (limit < 4) return 0;
+    return limit < MMI_CLASS_MAX ? (uint32_t)limit : MMI_CLASS_MAX;
+}
+
+// How many blocks a class may keep: the more the smaller they are, and the larger the segment.
+MMI_FN uint32_t mmi_segment_class_depth(uint32_t class_limit, uint32_t length) {
+    uint32_t depth = 4 * class_limit / length;
+    if (depth < MMI_CLASS_DEPTH_MIN) return MMI_CLASS_DEPTH_MIN;
+    return depth < MMI_CLASS_DEPTH_MAX ? depth : MMI_CLASS_DEPTH_MAX;
+}
+
+// Bytes that lie in front of the granules in a segment with so many of them; fills in the offsets.
+MMI_FN size_t mmi_segment_lay_out(mmi_segment *segment, size_t granules, uint32_t class_limit) {
+    size_t entries = (granules + MMI_ENTRY_GRANULES - 1) / MMI_ENTRY_GRANULES;
+    size_t offset = MMI_SEGMENT_SIZE;
+    segment->granule_count = (uint32_t)granules;
+    segment->entry_count = (uint32_t)entries;
+    segment->class_limit = class_limit;
+    offset += (class_limit + 1) * sizeof(mmi_class); // class 0 never keeps a block
+    segment->slots_offset = offset;
+    for (uint32_t length = 1; length <= class_limit; length++)
+        offset += mmi_segment_class_depth(class_limit, length) * sizeof(uint32_t);
+    offset = mmi_align_up(offset, MMI_GRANULE);
+    segment->index_offset = offset;
+    segment->level_count = 0;
+    size_t level_bytes = entries, index_bytes = 0;
+    do {
+        level_bytes = mmi_align_up(level_bytes, MMI_NODE);
+        segment->level_offset[segment->level_count++] = (uint32_t)index_bytes;
+        index_bytes += level_bytes;
+        level_bytes /= MMI_NODE;
+    } while (level_bytes > 1);
+    segment->map_offset = offset + index_bytes;
+    segment->granules_offset = segment->map_offset + (entries + 1) * sizeof(mmi_entry);
+    return segment->granules_offset;
+}
+
+// As many granules as fit into `size` bytes, with what they need in front of them. 0: too small.
+MMI_FN size_t mmi_segment_fit(mmi_segment *segment, size_t size, bool classes) {
+    uint32_t class_limit = classes ? mmi_segment_class_limit(size) : 0;
+    size_t granules = size / MMI_GRANULE;
+    if (granules > MMI_GRANULES_MAX) granules = MMI_GRANULES_MAX;
+    for (unsigned i = 0; i < 4; i++) { // too many, too few, nearly right: then from just above down
+        size_t front = mmi_segment_lay_out(segment, granules, class_limit);
+        size_t room = front < size ? (size - front) / MMI_GRANULE + 8 : 0;
+        granules = room < MMI_GRANULES_MAX ? room : MMI_GRANULES_MAX;
+    }
+    while (granules > 0 &&
+           mmi_segment_lay_out(segment, granules, class_limit) + granules * MMI_GRANULE > size)
+        granules--;
+    return granules;
+}
+
+MMI_INLINE mmi_class *mmi_segment_class(const mmi_segment *segment, size_t length) {
+    MMI_ASSERT(length <= segment->class_limit);
+    return (mmi_class *)((uintptr_t)segment + MMI_SEGMENT_SIZE) + length;
+}
+
+// Tells the index which run is now the longest that starts in an entry.
+MMI_FN void mmi_segment_index(mmi_segment *segment, uint32_t entry) {
+    uint32_t longest = mmi_map_longest(mmi_map_of(segment), entry);
+    mmi_index_set(segment, entry, mmi_index_code(longest));
+}
+
+// Tells the index of a run that has come to be, or has grown.
+MMI_FN void mmi_segment_index_run(mmi_segment *segment, uint32_t at, uint32_t end) {
+    if (at == end) return;
+    uint32_t entry = mmi_map_entry(at);
+    unsigned code = mmi_index_code(end - at);
+    if (code > mmi_index_level(segment, 0)[entry]) mmi_index_set(segment, entry, code);
+}
+
+// All granules become one free run. `zeroed`: the memory is known to be zero.
+MMI_FN void mmi_segment_clear(mmi_segment *segment, bool zeroed) {
+    mmi_entry *map = mmi_map_of(segment);
+    uint32_t count = segment->granule_count, entries = segment->entry_count;
+    if (!zeroed) {
+        char *head = (char *)segment + MMI_SEGMENT_SIZE;
+        mmi_bytes_fill(head, 0, segment->granules_offset - MMI_SEGMENT_SIZE);
+    }
+    map[entries].start = 1;
+    map[entries].used = ~(uint64_t)0;
+    if (mmi_map_bit(count) != 0) { // the last entry has fewer granules
+        map[entries - 1].start = mmi_map_mask(count);
+        map[entries - 1].used = mmi_bits_range(mmi_map_bit(count), 63);
+    }
+    uint32_t slot = 0;
+    for (uint32_t length = 1; length <= segment->class_limit; length++) {
+        mmi_class *empty = mmi_segment_class(segment, length);
+        empty->count = 0;
+        empty->depth = (uint16_t)mmi_segment_class_depth(segment->class_limit, length);
+        empty->first = slot;
+        slot += empty->depth;
+    }
+    segment->last_merged = 0;
+    mmi_map_mark_span(map, 0, count, true);
+    mmi_segment_index_run(segment, 0, count);
+}
+
+// Makes a segment at `memory`, aligned to 16. NULL when there is no room for one granule.
+MMI_FN mmi_segment *mmi_segment_make(void *memory, size_t size, bool classes, bool zeroed) {
+    mmi_segment *segment = (mmi_segment *)memory, made;
+    MMI_ASSERT((uintptr_t)memory % MMI_GRANULE == 0);
+    mmi_bytes_fill(&made, 0, sizeof made);
+    if (mmi_segment_fit(&made, size, classes) == 0) return NULL;
+    made.size = size;
+    mmi_bytes_copy(segment, &made, sizeof made);
+    mmi_segment_clear(segment, zeroed);
+    return segment;
+}
+
+// Where in a run a block with an alignment can lie, lowest first; MMI_NONE where it does not fit.
+MMI_INLINE uint32_t mmi_segment_place(const mmi_segment *segment, mmi_run run, uint32_t length,
+                                      size_t alignment) {
+    uintptr_t start = (uintptr_t)mmi_segment_address(segment, run.at);
+    uintptr_t skip = (0 - start) & (alignment - 1);
+    if (alignment <= MMI_GRANULE) skip = 0;
+    if (run.length < length || skip >> MMI_GRANULE_SHIFT > run.length - length) return MMI_NONE;
+    return run.at + (uint32_t)(skip >> MMI_GRANULE_SHIFT);
+}
+
+// A block from a run:  [------run------] => [run][block][run]
+MMI_FN void mmi_segment_take(mmi_segment *segment, mmi_run run, uint32_t block, uint32_t length) {
+    mmi_entry *map = mmi_map_of(segment);
+    uint32_t end = run.at + run.length, behind = block + length;
+    MMI_ASSERT(run.at <= block && behind <= end);
+    mmi_map_mark_span(map, run.at, end, false);
+    mmi_map_set(map, block, length);
+    mmi_map_mark_span(map, run.at, block, true);
+    mmi_map_mark_span(map, behind, end, true);
+    mmi_segment_index(segment, mmi_map_entry(run.at));
+    mmi_segment_index_run(segment, behind, end);
+}
+
+// Free granules that no run knows of yet become part of the run around them:
+//   [run][at .. end][run] => [------run------]
+MMI_FN void mmi_segment_merge(mmi_segment *segment, uint32_t at, uint32_t end) {
+    mmi_entry *map = mmi_map_of(segment);
+    uint32_t left = mmi_map_run_start(map, at), right = mmi_map_run_end(map, end);
+    mmi_map_mark_span(map, left, at, false);
+    mmi_map_mark_span(map, end, right, false);
+    mmi_map_mark_span(map, left, right, true);
+    if (end != right && mmi_map_entry(end) != mmi_map_entry(left))
+        mmi_segment_index(segment, mmi_map_entry(end));
+    mmi_segment_index_run(segment, left, right);
+    segment->last_merged = mmi_map_entry(left);
+}
+
+// A block, live or kept, becomes free memory, and one run with what is free around it.
+MMI_FN void mmi_segment_give(mmi_segment *segment, uint32_t block, uint32_t length) {
+    mmi_map_clear(mmi_map_of(segment), block, length);
+    mmi_segment_merge(segment, block, block + length);
+}
+
+// Changes the length of a live block where it lies. False, and nothing changed, when there is no
+// room behind it.
+MMI_FN bool mmi_segment_resize(mmi_segment *segment, uint32_t block, uint32_t length, uint32_t to) {
+    mmi_entry *map = mmi_map_of(segment);
+    uint32_t end = block + length, right = mmi_map_run_end(map, end);
+    if (to > right - block) return false;
+    mmi_map_mark_span(map, end, right, false);
+    mmi_map_clear(map, block, length);
+    mmi_map_set(map, block, to);
+    mmi_map_mark_span(map, block + to, right, true);
+    if (end != right) mmi_segment_index(segment, mmi_map_entry(end));
+    mmi_segment_index_run(segment, block + to, right);
+    return true;
+}
+
+// >>search
+
+// Which free run a block is taken from, one function for each memmgr_fit.
+
+// What is asked for, in granules and bytes.
+typedef struct {
+    uint32_t length;
+    size_t alignment; // a power of two
+    bool low;         // at the low end of the run: small blocks, and those that are likely to grow
+    size_t size;      // as the caller gave it
+} mmi_request;
+
+// What was found: a run, and where in it. at is MMI_NONE when nothing was.
+typedef struct {
+    mmi_run run;
+    uint32_t at;
+} mmi_found;
+
+// Blocks from this size on are laid at the high end of their run, smaller ones at the low end, so
+// that the two kinds keep apart: it packs better by about half a percent.
+#define MMI_HIGH_FROM 16u // granules
+
+// How many runs of the request's own size code are looked at: they may be long enough or not.
+#define MMI_CANDIDATES 8
+
+// Lays the request into a run. at is MMI_NONE when it does not fit.
+MMI_FN mmi_found mmi_search_lay(const mmi_segment *segment, mmi_run run, const mmi_request *want) {
+    mmi_found found = {run, mmi_segment_place(segment, run, want->length, want->alignment)};
+    if (found.at == MMI_NONE || want->low) return found;
+    size_t unit = want->alignment > MMI_GRANULE ? want->alignment >> MMI_GRANULE_SHIFT : 1;
+    uint32_t room = run.at + run.length - (found.at + want->length);
+    found.at += (uint32_t)(room / unit * unit);
+    return found;
+}
+
+// The shortest run that starts in an entry and that the request fits into.
+MMI_FN mmi_found mmi_search_entry(const mmi_segment *segment, uint32_t entry,
+                                  const mmi_request *want) {
+    const mmi_entry *map = mmi_map_of(segment);
+    mmi_found best = {{0, UINT32_MAX}, MMI_NONE};
+    uint64_t left = mmi_map_runs(map, entry);
+    for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;) {
+        if (run.length >= best.run.length) continue;
+        mmi_found found = mmi_search_lay(segment, run, want);
+        if (found.at != MMI_NONE) best = found;
+    }
+    return best;
+}
+
+// Runs that may or may not be long enough: the one that grew last, and a few of the request's code.
+MMI_FN mmi_found mmi_search_candidates(const mmi_segment *segment, const mmi_request *want) {
+    unsigned code = mmi_index_code(want->length);
+    uint32_t entry = segment->last_merged;
+    mmi_found found = {{0, 0}, MMI_NONE};
+    if (mmi_index_level(segment, 0)[entry] >= code) found = mmi_search_entry(segment, entry, want);
+    entry = 0;
+    for (unsigned i = 0; found.at == MMI_NONE && i < MMI_CANDIDATES; i++, entry++) {
+        entry = mmi_index_next(segment, entry, code);
+        if (entry == MMI_NONE) break;
+        found = mmi_search_entry(segment, entry, want);
+    }
+    return found;
+}
+
+// Good fit: an entry whose longest run is nearly the shortest that will do, and the best run in it.
+// Constant time.
+MMI_FN mmi_found mmi_search_good(const mmi_segment *segment, const mmi_request *want) {
+    size_t length = want->length;
+    if (want->alignment > MMI_GRANULE) length += (want->alignment >> MMI_GRANULE_SHIFT) - 1;
+    if (length <= segment->granule_count) {
+        unsigned code = mmi_index_code_for((uint32_t)length);
+        uint32_t entry = code <= MMI_CODE_MAX ? mmi_index_find(segment, code) : MMI_NONE;
+        if (entry != MMI_NONE) return mmi_search_entry(segment, entry, want);
+    }
+    return mmi_search_candidates(segment, want);
+}
+
+// A run as a strategy sees it.
+MMI_FN memmgr_block mmi_search_show(const mmi_segment *segment, mmi_run run) {
+    memmgr_block block = {NULL, 0, false, NULL, 0, 0};
+    block.address = mmi_segment_address(segment, run.at);
+    block.size = (size_t)run.length << MMI_GRANULE_SHIFT;
+    return block;
+}
+
+// Does the pool's strategy prefer this run to the best one so far?
+MMI_FN bool mmi_search_prefers(const memmgr_pool_desc *desc, const mmi_segment *segment,
+                               const mmi_found *found, const mmi_segment *best_segment,
+                               const mmi_found *best, size_t size) {
+    if (desc->fit != MEMMGR_FIT_CUSTOM)
+        return best->at == MMI_NONE || found->run.length < best->run.length;
+    memmgr_block candidate = mmi_search_show(segment, found->run), shown;
+    if (best->at == MMI_NONE) return desc->choose(&candidate, NULL, size, desc->choose_ctx);
+    shown = mmi_search_show(best_segment, best->run);
+    return desc->choose(&candidate, &shown, size, desc->choose_ctx);
+}
+
+// First fit stops at the first run that fits; best fit and the user's own strategy see all of them.
+// Linear in the segment. `best` is what was found in the segments before; returns where it now
+// lies.
+MMI_FN const mmi_segment *mmi_search_all(const mmi_segment *segment, const mmi_request *want,
+                                         const memmgr_pool_desc *desc,
+                                         const mmi_segment *best_segment, mmi_found *best) {
+    const mmi_entry *map = mmi_map_of(segment);
+    unsigned code = mmi_index_code(want->length);
+    uint32_t entry = 0;
+    for (; (entry = mmi_index_next(segment, entry, code)) != MMI_NONE; entry++) {
+        uint64_t left = mmi_map_runs(map, entry);
+        for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;) {
+            mmi_found found = mmi_search_lay(segment, run, want);
+            if (found.at == MMI_NONE ||
+                !mmi_search_prefers(desc, segment, &found, best_segment, best, want->size))
+                continue;
+            *best = found;
+            best_segment = segment;
+            if (desc->fit == MEMMGR_FIT_FIRST) return segment;
+        }
+    }
+    return best_segment;
+}
+
+// >>class
+
+// Size classes: a freed block is kept whole, on a short stack of its exact size, and handed out
+// again without a search, a split or a merge. A kept block is free for every test; only the map's
+// used bits behind its first granule still hold its place. (Deferred coalescing, as in the quick
+// lists of Weinstock and Wulf, with the stacks outside of the blocks as in a thread cache.)
+
+MMI_INLINE uint32_t *mmi_class_slots(const mmi_segment *segment, const mmi_class *kept) {
+    return (uint32_t *)((uintptr_t)segment + segment->slots_offset) + kept->first;
+}
+
+// The newest kept block of a size, live again; MMI_NONE when there is none.
+MMI_INLINE uint32_t mmi_class_take(mmi_segment *segment, size_t length) {
+    if (length > segment->class_limit) return MMI_NONE;
+    mmi_class *kept = mmi_segment_class(segment, length);
+    if (kept->count == 0) return MMI_NONE;
+    uint32_t block = mmi_class_slots(segment, kept)[--kept->count];
+    mmi_map_of(segment)[mmi_map_entry(block)].used |= mmi_map_mask(block);
+    return block;
+}
+
+// Keeps a live block that is being freed. False when its class is full or there is none; there is
+// none for length 0.
+MMI_INLINE bool mmi_class_keep(mmi_segment *segment, uint32_t block, uint32_t length) {
+    if (length > segment->class_limit) return false;
+    mmi_class *kept = mmi_segment_class(segment, length);
+    if (kept->count == kept->depth) return false;
+    mmi_class_slots(segment, kept)[kept->count++] = block;
+    mmi_map_of(segment)[mmi_map_entry(block)].used &= ~mmi_map_mask(block);
+    return true;
+}
+
+// Gives one kept block back to the runs.
+MMI_FN void mmi_class_release(mmi_segment *segment, uint32_t block) {
+    uint32_t length = mmi_map_length(mmi_map_of(segment), block), place = 0;
+    mmi_class *kept = mmi_segment_class(segment, length);
+    uint32_t *slots = mmi_class_slots(segment, kept);
+    while (slots[place] != block)
+        place++;
+    kept->count--;
+    for (; place < kept->count; place++)
+        slots[place] = slots[place + 1];
+    mmi_segment_give(segment, block, length);
+}
+
+// Gives all kept blocks back to the runs. Returns whether there were any.
+MMI_FN bool mmi_class_flush(mmi_segment *segment) {
+    bool any = false;
+    for (uint32_t length = 1; length <= segment->class_limit; length++) {
+        mmi_class *kept = mmi_segment_class(segment, length);
+        const uint32_t *slots = mmi_class_slots(segment, kept);
+        for (; kept->count != 0; any = true)
+            mmi_segment_give(segment, slots[--kept->count], length);
+    }
+    return any;
+}
+
+// >>pool
+
+// One or more segments under one roof: enter and leave, find a pointer's segment, allocate, free,
+// resize, grow, shrink. What is below here holds the pool's lock where it has one; reports are
+// sent by the room >>public, when the lock has been left.
+
+MMI_INLINE mmi_segment *mmi_pool_first(const memmgr_pool *pool) {
+    return (mmi_segment *)((uintptr_t)pool + MMI_POOL_SIZE);
+}
+
+MMI_INLINE mmi_segment *mmi_pool_segment(const memmgr_pool *pool, uint32_t number) {
+    return pool->segments ? pool->segments[number] : mmi_pool_first(pool);
+}
+
+// The segment whose memory an address lies in, if it lies in any: the last that starts at or below.
+MMI_FN mmi_segment *mmi_pool_search_table(const memmgr_pool *pool, const void *address) {
+    uint32_t low = 0, high = pool->segment_count;
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        if ((uintptr_t)pool->segments[middle] <= (uintptr_t)address)
+            low = middle;
+        else
+            high = middle;
+    }
+    return pool->segments[low];
+}
+
+MMI_INLINE mmi_segment *mmi_pool_segment_of(const memmgr_pool *pool, const void *address) {
+    return pool->segments ? mmi_pool_search_table(pool, address) : mmi_pool_first(pool);
+}
+
+MMI_INLINE bool mmi_pool_is_alive(const memmgr_pool *pool) {
+    return pool != NULL && (pool->magic == MMI_MAGIC_PLAIN || pool->magic == MMI_MAGIC_OTHER);
+}
+
+MMI_INLINE bool mmi_pool_is_plain(const memmgr_pool *pool) {
+    return MMI_LIKELY(pool != NULL) && MMI_LIKELY(pool->magic == MMI_MAGIC_PLAIN);
+}
+
+// To be called when what it looks at has changed.
+MMI_FN void mmi_pool_set_magic(memmgr_pool *pool) {
+    bool plain = !(pool->desc.flags & (MEMMGR_POOL_LOCKED | MEMMGR_POOL_FILL)) && !pool->segments;
+    pool->magic = plain ? MMI_MAGIC_PLAIN : MMI_MAGIC_OTHER;
+}
+
+// The lock is the one part of a const pool that changes.
+MMI_INLINE void mmi_pool_lock(const memmgr_pool *pool) {
+    if (pool->desc.flags & MEMMGR_POOL_LOCKED) mmi_lock_acquire((mmi_lock *)(uintptr_t)&pool->lock);
+}
+
+MMI_INLINE void mmi_pool_unlock(const memmgr_pool *pool) {
+    if (pool->desc.flags & MEMMGR_POOL_LOCKED) mmi_lock_release((mmi_lock *)(uintptr_t)&pool->lock);
+}
+
+// A live block, as a pointer names it.
+typedef struct {
+    mmi_segment *segment;
+    uint32_t at, length; // granules
+} mmi_live;
+
+// What a pointer is that is not the start of a live block.
+MMI_COLD memmgr_error mmi_pool_misuse_of(const mmi_segment *segment, const void *address) {
+    size_t offset = (uintptr_t)address - (uintptr_t)mmi_segment_granules(segment);
+    if (offset >> MMI_GRANULE_SHIFT >= segment->granule_count) return MEMMGR_FOREIGN_POINTER;
+    if (offset % MMI_GRANULE != 0) return MEMMGR_INTERIOR_POINTER;
+    const mmi_entry *map = mmi_map_of(segment);
+    uint32_t block = mmi_map_block_at(map, (uint32_t)(offset >> MMI_GRANULE_SHIFT));
+    bool live = block != MMI_NONE && mmi_map_is_live(map, block);
+    return live ? MEMMGR_INTERIOR_POINTER : MEMMGR_DOUBLE_FREE;
+}
+
+// Finds the live block that starts at an address. MEMMGR_OK, or what the pointer is instead.
+MMI_INLINE memmgr_error mmi_pool_locate(const memmgr_pool *pool, const void *address,
+                                        mmi_live *block) {
+    block->segment = mmi_pool_segment_of(pool, address);
+    size_t granule = mmi_segment_granule(block->segment, address);
+    const mmi_entry *map = mmi_map_of(block->segment);
+    if (MMI_UNLIKELY(granule >= block->segment->granule_count) ||
+        MMI_UNLIKELY(!mmi_map_is_live(map, (uint32_t)granule)))
+        return mmi_pool_misuse_of(block->segment, address);
+    block->at = (uint32_t)granule;
+    block->length = mmi_map_length(map, block->at);
+    return MEMMGR_OK;
+}
+
+// --- growth
+
+MMI_FN void *mmi_pool_map(const memmgr_pool_desc *desc, size_t size) {
+    if (!desc->source.map) return mmi_os_map(size);
+    void *memory = desc->source.map(size, desc->source.ctx);
+    MMI_ASSERT((uintptr_t)memory % MMI_GRANULE == 0);
+    return memory;
+}
+
+MMI_FN void mmi_pool_unmap(const memmgr_pool_desc *desc, void *memory, size_t size) {
+    if (!desc->source.map)
+        mmi_os_unmap(memory, size);
+    else if (desc->source.unmap)
+        desc->source.unmap(memory, size, desc->source.ctx);
+}
+
+// Sources are asked for whole pages of the system's, or granules of any other.
+MMI_FN size_t mmi_pool_map_unit(const memmgr_pool_desc *desc) {
+    return desc->source.map ? MMI_GRANULE : mmi_os_page();
+}
+
+// A size rounded up to that; 0 when it is too large.
+MMI_FN size_t mmi_pool_map_size(const memmgr_pool_desc *desc, size_t size) {
+    size_t unit = mmi_pool_map_unit(desc);
+    return size <= SIZE_MAX - unit ? mmi_align_up(size, unit) : 0;
+}
+
+// Bytes of a segment with at least so many granules; 0 when there can be none.
+MMI_FN size_t mmi_pool_segment_size(size_t granules) {
+    mmi_segment segment;
+    size_t size = 0;
+    if (granules > MMI_GRANULES_MAX || granules > SIZE_MAX / MMI_GRANULE / 2) return 0;
+    for (uint32_t limit = 0;; limit = mmi_segment_class_limit(size)) {
+        size = mmi_segment_lay_out(&segment, granules, limit) + granules * MMI_GRANULE;
+        if (mmi_segment_class_limit(size) == limit) return size;
+    }
+}
+
+MMI_INLINE bool mmi_pool_has_classes(const memmgr_pool *pool) {
+    return pool->desc.fit == MEMMGR_FIT_GOOD && !(pool->desc.flags & MEMMGR_POOL_EAGER);
+}
+
+#define MMI_TABLE_ROOM 64u // segments in a first table
+
+// Makes room in the table for one more segment.
+MMI_FN bool mmi_pool_grow_table(memmgr_pool *pool) {
+    if (pool->segments && pool->segment_count < pool->segment_room) return true;
+    uint32_t room = pool->segments ? pool->segment_room * 2 : MMI_TABLE_ROOM;
+    size_t size = mmi_pool_map_size(&pool->desc, room * sizeof(mmi_segment *));
+    mmi_segment **table = (mmi_segment **)mmi_pool_map(&pool->desc, size);
+    if (!table) return false;
+    for (uint32_t i = 0; i < pool->segment_count; i++)
+        table[i] = mmi_pool_segment(pool, i);
+    if (pool->segments) {
+        size_t old = mmi_pool_map_size(&pool->desc, pool->segment_room * sizeof(mmi_segment *));
+        mmi_pool_unmap(&pool->desc, pool->segments, old);
+    }
+    pool->segments = table;
+    pool->segment_room = room;
+    mmi_pool_set_magic(pool);
+    return true;
+}
+
+MMI_FN void mmi_pool_add_segment(memmgr_pool *pool, mmi_segment *segment) {
+    uint32_t place = pool->segment_count++;
+    for (; place > 0 && (uintptr_t)pool->segments[place - 1] > (uintptr_t)segment; place--)
+        pool->segments[place] = pool->segments[place - 1];
+    pool->segments[place] = segment;
+    pool->capacity += segment->size;
+}
+
+MMI_FN void mmi_pool_drop_segment(memmgr_pool *pool, mmi_segment *segment) {
+    uint32_t place = 0;
+    while (pool->segments[place] != segment)
+        place++;
+    pool->segment_count--;
+    for (; place < pool->segment_count; place++)
+        pool->segments[place] = pool->segments[place + 1];
+    pool->capacity -= segment->size;
+    pool->recent = mmi_pool_first(pool);
+    mmi_pool_unmap(&pool->desc, segment, segment->size);
+}
+
+// Bytes to add, as many again as there are, at least `least`; 0 when the limit forbids it.
+MMI_FN size_t mmi_pool_growth(const memmgr_pool *pool, size_t least) {
+    size_t room = SIZE_MAX, limit = pool->desc.limit;
+    if (limit != 0) room = limit > pool->capacity ? limit - pool->capacity : 0;
+    if (least == 0 || least > room) return 0;
+    size_t size = pool->capacity > least ? pool->capacity : least;
+    if (size > room) size = room;
+    size -= size % mmi_pool_map_unit(&pool->desc);
+    return size > least ? size : least;
+}
+
+// Adds a segment that the request fits into. Asks the source for less when it does not have much.
+MMI_FN mmi_segment *mmi_pool_grow(memmgr_pool *pool, const mmi_request *want) {
+    size_t slack = want->alignment >> MMI_GRANULE_SHIFT;
+    size_t least = mmi_pool_segment_size(want->length + slack);
+    least = least ? mmi_pool_map_size(&pool->desc, least) : 0;
+    size_t size = mmi_pool_growth(pool, least);
+    if (size == 0 || !mmi_pool_grow_table(pool)) return NULL;
+    void *memory = NULL;
+    while (!(memory = mmi_pool_map(&pool->desc, size)) && size > least) {
+        size = mmi_pool_map_size(&pool->desc, size / 2);
+        if (size < least) size = least;
+    }
+    if (!memory) return NULL;
+    mmi_segment *segment =
+        mmi_segment_make(memory, size, mmi_pool_has_classes(pool), !pool->desc.source.map);
+    MMI_ASSERT(segment != NULL);
+    mmi_pool_add_segment(pool, segment);
+    return segment;
+}
+
+// Unmaps a growing pool's empty segment, unless the rest is so full that it would soon be back.
+MMI_FN void mmi_pool_shrink(memmgr_pool *pool, mmi_segment *segment) {
+    if (!pool->segments || segment == mmi_pool_first(pool)) return;
+    if (mmi_map_run_end(mmi_map_of(segment), 0) != segment->granule_count) return;
+    if (pool->used <= (pool->capacity - segment->size) / 2) mmi_pool_drop_segment(pool, segment);
+}
+
+// --- allocation
+
+// Looks for a run in every segment, as the strategy says.
+MMI_FN mmi_segment *mmi_pool_search(const memmgr_pool *pool, const mmi_request *want,
+                                    mmi_found *found) {
+    const mmi_segment *best = NULL;
+    found->at = MMI_NONE;
+    for (uint32_t i = 0; i < pool->segment_count; i++) {
+        const mmi_segment *segment = mmi_pool_segment(pool, i);
+        if (pool->desc.fit == MEMMGR_FIT_GOOD) {
+            *found = mmi_search_good(segment, want);
+            if (found->at != MMI_NONE) return (mmi_segment *)(uintptr_t)segment;
+        } else {
+            best = mmi_search_all(segment, want, &pool->desc, best, found);
+            if (best && pool->desc.fit == MEMMGR_FIT_FIRST) break;
+        }
+    }
+    return (mmi_segment *)(uintptr_t)best;
+}
+
+MMI_FN bool mmi_pool_flush(const memmgr_pool *pool) {
+    bool any = false;
+    for (uint32_t i = 0; i < pool->segment_count; i++)
+        any |= mmi_class_flush(mmi_pool_segment(pool, i));
+    return any;
+}
+
+MMI_INLINE void mmi_pool_count_in(memmgr_pool *pool, uint32_t length) {
+    pool->allocations++;
+    pool->used += (size_t)length << MMI_GRANULE_SHIFT;
+    if (pool->used > pool->peak_used) pool->peak_used = pool->used;
+}
+
+MMI_INLINE void mmi_pool_count_out(memmgr_pool *pool, uint32_t length) {
+    pool->frees++;
+    pool->used -= (size_t)length << MMI_GRANULE_SHIFT;
+}
+
+// A block by search: in the runs, then with the kept blocks merged into them, then in more memory.
+MMI_COLD void *mmi_pool_alloc_searched(memmgr_pool *pool, const mmi_request *want) {
+    mmi_found found;
+    mmi_segment *segment = mmi_pool_search(pool, want, &found);
+    if (!segment && mmi_pool_flush(pool)) segment = mmi_pool_search(pool, want, &found);
+    if (!segment && (pool->desc.flags & MEMMGR_POOL_GROW) && mmi_pool_grow(pool, want))
+        segment = mmi_pool_search(pool, want, &found);
+    if (!segment) {
+        pool->failures++;
+        return NULL;
+    }
+    mmi_segment_take(segment, found.run, found.at, want->length);
+    mmi_pool_count_in(pool, want->length);
+    pool->recent = segment;
+    return mmi_segment_address(segment, found.at);
+}
+
+// Granules of a block of so many bytes. It may be more than any segment has.
+MMI_INLINE size_t mmi_pool_granules(size_t size) {
+    return ((size - (size != 0)) >> MMI_GRANULE_SHIFT) + 1;
+}
+
+// The segment that served last.
+MMI_INLINE mmi_segment *mmi_pool_newest(const memmgr_pool *pool) {
+    return pool->recent ? pool->recent : mmi_pool_first(pool);
+}
+
+// The short way: a kept block of this size, from a segment's class. NULL when there is none.
+MMI_INLINE void *mmi_pool_alloc_kept(memmgr_pool *pool, mmi_segment *segment, size_t size) {
+    size_t length = mmi_pool_granules(size);
+    uint32_t block = mmi_class_take(segment, length);
+    if (MMI_UNLIKELY(block == MMI_NONE)) return NULL;
+    mmi_pool_count_in(pool, (uint32_t)length);
+    return mmi_segment_address(segment, block);
+}
+
+MMI_FN void *mmi_pool_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
+    mmi_segment *segment = mmi_pool_newest(pool);
+    size_t length = mmi_pool_granules(size);
+    if (alignment <= MMI_GRANULE) {
+        void *block = mmi_pool_alloc_kept(pool, segment, size);
+        if (block) return block;
+    }
+    if (length > MMI_GRANULES_MAX || alignment >> MMI_GRANULE_SHIFT > MMI_GRANULES_MAX) {
+        pool->failures++;
+        return NULL;
+    }
+    mmi_request want = {(uint32_t)length, alignment, length < MMI_HIGH_FROM, size};
+    if (pool->desc.fit != MEMMGR_FIT_GOOD) want.low = true;
+    return mmi_pool_alloc_searched(pool, &want);
+}
+
+MMI_COLD void mmi_pool_free_merged(memmgr_pool *pool, const mmi_live *block) {
+    mmi_segment_give(block->segment, block->at, block->length);
+    if (pool->segments) mmi_pool_shrink(pool, block->segment);
+}
+
+// Fills some granules of a pool that is to be filled.
+MMI_INLINE void mmi_pool_fill(const memmgr_pool *pool, void *at, size_t size, int value) {
+    if (MMI_UNLIKELY(pool->desc.flags & MEMMGR_POOL_FILL)) mmi_bytes_fill(at, value, size);
+}
+
+// The short way: keeps a small block in its class. False, and nothing done, when that cannot be,
+// for whatever reason.
+MMI_INLINE bool mmi_pool_free_kept(memmgr_pool *pool, mmi_segment *segment, const void *address) {
+    size_t granule = mmi_segment_granule(segment, address);
+    const mmi_entry *map = mmi_map_of(segment);
+    if (MMI_UNLIKELY(granule >= segment->granule_count)) return false;
+    if (MMI_UNLIKELY(!mmi_map_is_live(map, (uint32_t)granule))) return false;
+    uint32_t length = mmi_map_length_short(map, (uint32_t)granule);
+    if (MMI_UNLIKELY(!mmi_class_keep(segment, (uint32_t)granule, length))) return false;
+    mmi_pool_count_out(pool, length);
+    return true;
+}
+
+MMI_FN void mmi_pool_free(memmgr_pool *pool, const mmi_live *block) {
+    mmi_pool_fill(pool, mmi_segment_address(block->segment, block->at),
+                  (size_t)block->length << MMI_GRANULE_SHIFT, MMI_FILL_FREED);
+    mmi_pool_count_out(pool, block->length);
+    if (pool->segments) pool->recent = block->segment;
+    if (!mmi_class_keep(block->segment, block->at, block->length))
+        mmi_pool_free_merged(pool, block);
+}
+
+// Changes a block's length where it lies. False when there is no room.
+MMI_FN bool mmi_pool_resize(memmgr_pool *pool, const mmi_live *block, uint32_t length) {
+    if (length == block->length) return true;
+    uint32_t behind = block->at + block->length;
+    if (length > block->length && mmi_map_is_kept(mmi_map_of(block->segment), behind))
+        mmi_class_release(block->segment, behind);
+    if (!mmi_segment_resize(block->segment, block->at, block->length, length)) return false;
+    pool->used += (size_t)length << MMI_GRANULE_SHIFT;
+    pool->used -= (size_t)block->length << MMI_GRANULE_SHIFT;
+    if (pool->used > pool->peak_used) pool->peak_used = pool->used;
+    return true;
+}
+
+// Where a new block for a realloc may lie: in a run of twice the length, at its low end, so that
+// the next realloc finds room behind it, or else anywhere.
+MMI_FN void *mmi_pool_alloc_roomy(memmgr_pool *pool, uint32_t length, size_t size) {
+    mmi_request want = {length, MMI_GRANULE, true, size};
+    mmi_found found;
+    mmi_segment *segment = NULL;
+    if (pool->desc.fit == MEMMGR_FIT_GOOD && length < MMI_GRANULES_MAX / 2) {
+        want.length = length * 2;
+        segment = mmi_pool_search(pool, &want, &found);
+        want.length = length;
+    }
+    if (!segment) return mmi_pool_alloc_searched(pool, &want);
+    mmi_segment_take(segment, found.run, found.at, length);
+    mmi_pool_count_in(pool, length);
+    return mmi_segment_address(segment, found.at);
+}
+
+// Resizes a live block, in place or by moving it. NULL, and the block intact, when there is no
+// room.
+MMI_FN void *mmi_pool_realloc(memmgr_pool *pool, const mmi_live *block, size_t size) {
+    char *from = (char *)mmi_segment_address(block->segment, block->at), *to = from;
+    size_t length = mmi_pool_granules(size), old_bytes = (size_t)block->length << MMI_GRANULE_SHIFT;
+    if (length > MMI_GRANULES_MAX) {
+        pool->failures++;
+        return NULL;
+    }
+    size_t bytes = length << MMI_GRANULE_SHIFT;
+    if (bytes < old_bytes) mmi_pool_fill(pool, from + bytes, old_bytes - bytes, MMI_FILL_FREED);
+    if (!mmi_pool_resize(pool, block, (uint32_t)length)) {
+        to = (char *)mmi_pool_alloc_roomy(pool, (uint32_t)length, size);
+        if (!to) return NULL;
+        mmi_bytes_copy(to, from, old_bytes);
+        mmi_pool_free(pool, block);
+    }
+    if (bytes > old_bytes) mmi_pool_fill(pool, to + old_bytes, bytes - old_bytes, MMI_FILL_FRESH);
+    return to;
+}
+
+// The live block that an interior pointer lies in, and its size; NULL when it lies in none.
+MMI_COLD const void *mmi_pool_block_around(const memmgr_pool *pool, const void *address,
+                                           size_t *size) {
+    const mmi_segment *segment = mmi_pool_segment_of(pool, address);
+    const mmi_entry *map = mmi_map_of(segment);
+    size_t offset = (uintptr_t)address - (uintptr_t)mmi_segment_granules(segment);
+    uint32_t block = mmi_map_block_at(map, (uint32_t)(offset >> MMI_GRANULE_SHIFT));
+    if (block == MMI_NONE || !mmi_map_is_live(map, block)) return NULL;
+    *size = (size_t)mmi_map_length(map, block) << MMI_GRANULE_SHIFT;
+    return mmi_segment_address(segment, block);
+}
+
+// --- life and death
+
+// Fills in the defaults. False when the desc asks for something that cannot be.
+MMI_FN bool mmi_pool_desc_with_defaults(const memmgr_pool_desc *given, memmgr_pool_desc *desc) {
+    const unsigned known =
+        MEMMGR_POOL_LOCKED | MEMMGR_POOL_FILL | MEMMGR_POOL_GROW | MEMMGR_POOL_EAGER;
+    mmi_bytes_fill(desc, 0, sizeof *desc);
+    if (given) *desc = *given;
+    if (!desc->name) desc->name = "pool";
+    if (desc->flags & ~known) return false;
+    if ((unsigned)desc->fit > (unsigned)MEMMGR_FIT_CUSTOM) return false;
+    return desc->fit != MEMMGR_FIT_CUSTOM || desc->choose;
+}
+
+// Makes a pool at the first granule of some memory. NULL when it is too small.
+MMI_FN memmgr_pool *mmi_pool_make(void *memory, size_t size, const memmgr_pool_desc *desc,
+                                  bool zeroed, bool created) {
+    size_t skip = (size_t)(0 - (uintptr_t)memory) & (MMI_GRANULE - 1);
+    if (size < skip + MMI_POOL_SIZE) return NULL;
+    memmgr_pool *pool = (memmgr_pool *)(void *)((char *)memory + skip);
+    memmgr_pool made;
+    mmi_bytes_fill(&made, 0, sizeof made);
+    made.desc = *desc;
+    made.name = desc->name;
+    if (!mmi_segment_make((char *)pool + MMI_POOL_SIZE, size - skip - MMI_POOL_SIZE,
+                          mmi_pool_has_classes(&made), zeroed))
+        return NULL;
+    mmi_pool_set_magic(&made);
+    made.segment_count = 1;
+    made.capacity = size;
+    made.created = created;
+    mmi_bytes_copy(pool, &made, sizeof made);
+    return pool;
+}
+
+// Bytes to map for a pool with at least this much room, or 0.
+MMI_FN size_t mmi_pool_create_size(size_t capacity, const memmgr_pool_desc *desc) {
+    size_t least = mmi_pool_segment_size(1) + MMI_POOL_SIZE;
+    return mmi_pool_map_size(desc, capacity > least ? capacity : least);
+}
+
+MMI_FN memmgr_pool *mmi_pool_create(size_t capacity, const memmgr_pool_desc *desc) {
+    size_t size = mmi_pool_create_size(capacity, desc);
+    if (size == 0 || (desc->limit != 0 && size > desc->limit)) return NULL;
+    void *memory = mmi_pool_map(desc, size);
+    if (!memory) return NULL;
+    return mmi_pool_make(memory, size, desc, !desc->source.map, true);
+}
+
+// Unmaps everything but the first segment.
+MMI_FN void mmi_pool_unmap_grown(memmgr_pool *pool) {
+    if (!pool->segments) return;
+    for (uint32_t i = pool->segment_count; i-- > 0;)
+        if (pool->segments[i] != mmi_pool_first(pool))
+            mmi_pool_drop_segment(pool, pool->segments[i]);
+    size_t size = mmi_pool_map_size(&pool->desc, pool->segment_room * sizeof(mmi_segment *));
+    mmi_pool_unmap(&pool->desc, pool->segments, size);
+    pool->segments = NULL;
+    pool->recent = NULL;
+    mmi_pool_set_magic(pool);
+}
+
+MMI_FN void mmi_pool_reset(memmgr_pool *pool) {
+    mmi_pool_unmap_grown(pool);
+    mmi_segment_clear(mmi_pool_first(pool), false);
+    pool->frees = pool->allocations;
+    pool->used = 0;
+}
+
+// Ends the pool's life. Its memory goes back to where it came from; a caller's buffer stays.
+MMI_FN void mmi_pool_end(memmgr_pool *pool) {
+    mmi_pool_unmap_grown(pool);
+    pool->magic = 0;
+    if (pool->created) {
+        memmgr_pool_desc desc = pool->desc;
+        mmi_pool_unmap(&desc, pool, pool->capacity);
+    }
+}
+
+// Gives the whole pages of a free run back. Bytes.
+MMI_FN size_t mmi_pool_purge(const mmi_segment *segment, mmi_run run, size_t page) {
+    uintptr_t start = (uintptr_t)mmi_segment_address(segment, run.at);
+    uintptr_t end = start + ((uintptr_t)run.length << MMI_GRANULE_SHIFT);
+    start = mmi_align_up(start, page);
+    end &= ~(uintptr_t)(page - 1);
+    return start < end ? mmi_os_purge((void *)start, end - start) : 0;
+}
+
+// Gives the idle pages of a segment back. Bytes.
+MMI_FN size_t mmi_pool_purge_segment(const mmi_segment *segment) {
+    const mmi_entry *map = mmi_map_of(segment);
+    size_t given = 0, page = mmi_os_page();
+    unsigned code = mmi_index_code((uint32_t)(page >> MMI_GRANULE_SHIFT));
+    uint32_t entry = 0;
+    for (; (entry = mmi_index_next(segment, entry, code)) != MMI_NONE; entry++) {
+        uint64_t left = mmi_map_runs(map, entry);
+        for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;)
+            given += mmi_pool_purge(segment, run, page);
+    }
+    return given;
+}
+
+// Gives idle memory back: empty segments, then idle pages. For pools in the system's memory. Bytes.
+MMI_FN size_t mmi_pool_trim(memmgr_pool *pool) {
+    size_t given = pool->capacity;
+    (void)mmi_pool_flush(pool);
+    for (uint32_t i = pool->segment_count; i-- > 0;)
+        mmi_pool_shrink(pool, mmi_pool_segment(pool, i));
+    given -= pool->capacity;
+    for (uint32_t i = 0; i < pool->segment_count; i++)
+        given += mmi_pool_purge_segment(mmi_pool_segment(pool, i));
+    return given;
+}
+
+// >>heap
+
+// The general calls' heap: one growing pool behind one lock.
+
+static mmi_lock mmi_heap_lock;
+static memmgr_pool *mmi_heap_pool; // NULL until the first call
+
+#ifdef MEMMGR_NO_OS
+#ifndef MEMMGR_STATIC_HEAP_SIZE
+#define MEMMGR_STATIC_HEAP_SIZE 65536
+#endif
+static mmi_entry mmi_heap_memory[MEMMGR_STATIC_HEAP_SIZE / sizeof(mmi_entry)];
+
+MMI_COLD memmgr_pool *mmi_heap_create(void) {
+    memmgr_pool_desc desc;
+    (void)mmi_pool_desc_with_defaults(NULL, &desc);
+    desc.name = "heap";
+    return mmi_pool_make(mmi_heap_memory, sizeof mmi_heap_memory, &desc, true, false);
+}
+#else
+#define MMI_HEAP_FIRST ((size_t)64 << 20) // bytes reserved at first, and less where there is less
+
+MMI_COLD memmgr_pool *mmi_heap_create(void) {
+    memmgr_pool_desc desc;
+    memmgr_pool *pool = NULL;
+    (void)mmi_pool_desc_with_defaults(NULL, &desc);
+    desc.name = "heap";
+    desc.flags = MEMMGR_POOL_GROW;
+    for (size_t size = MMI_HEAP_FIRST; !pool && size >= 65536; size /= 4)
+        pool = mmi_pool_create(size, &desc);
+    return pool;
+}
+#endif
+
+// The heap with its lock held; NULL where there is no memory for one.
+MMI_INLINE memmgr_pool *mmi_heap_enter(void) {
+    mmi_lock_acquire(&mmi_heap_lock);
+    if (MMI_UNLIKELY(!mmi_heap_pool)) mmi_heap_pool = mmi_heap_create();
+    return mmi_heap_pool;
+}
+
+MMI_INLINE void mmi_heap_leave(void) { mmi_lock_release(&mmi_heap_lock); }
+
+MMI_INLINE memmgr_error mmi_heap_locate(const memmgr_pool *heap, const void *ptr, mmi_live *block) {
+    return heap ? mmi_pool_locate(heap, ptr, block) : MEMMGR_FOREIGN_POINTER;
+}
+
+// >>stats
+
+// What can be told about a pool: the walk over its blocks, the numbers, the audit.
+
+// The block or the free run that starts at a granule; moves on to what lies behind.
+MMI_FN memmgr_block mmi_stats_next(const mmi_segment *segment, uint32_t *at) {
+    const mmi_entry *map = mmi_map_of(segment);
+    memmgr_block block = {NULL, 0, false, NULL, 0, 0};
+    uint32_t behind = mmi_map_run_end(map, *at);
+    block.live = mmi_map_is_live(map, *at);
+    if (behind == *at) behind += mmi_map_length(map, *at); // not free memory, so a block
+    block.address = mmi_segment_address(segment, *at);
+    block.size = (size_t)(behind - *at) << MMI_GRANULE_SHIFT;
+    *at = behind;
+    return block;
+}
+
+// Every block and every free run in address order. Kept blocks are merged first.
+MMI_FN bool mmi_stats_walk(const void *heap, memmgr_visitor visit, void *ctx) {
+    const memmgr_pool *pool = (const memmgr_pool *)heap;
+    (void)mmi_pool_flush(pool);
+    for (uint32_t i = 0; i < pool->segment_count; i++) {
+        const mmi_segment *segment = mmi_pool_segment(pool, i);
+        for (uint32_t at = 0; at < segment->granule_count;) {
+            memmgr_block block = mmi_stats_next(segment, &at);
+            if (!visit(&block, ctx)) return false;
+        }
+    }
+    return true;
+}
+
+// The longest run that a search is sure to find: that which mmi_search_candidates looks at.
+MMI_FN uint32_t mmi_stats_longest(const memmgr_pool *pool, const mmi_segment *segment) {
+    const mmi_entry *map = mmi_map_of(segment);
+    const uint8_t *codes = mmi_index_level(segment, 0);
+    unsigned top = mmi_index_largest(mmi_index_level(segment, segment->level_count - 1));
+    unsigned most = pool->desc.fit == MEMMGR_FIT_GOOD ? MMI_CANDIDATES : ~0u;
+    uint32_t longest = 0, entry = segment->last_merged;
+    if (top == 0) return 0;
+    if (codes[entry] == top) longest = mmi_map_longest(map, entry);
+    entry = 0;
+    for (unsigned i = 0; i < most; i++, entry++) {
+        entry = mmi_index_next(segment, entry, top);
+        if (entry == MMI_NONE) break;
+        uint32_t length = mmi_map_longest(map, entry);
+        if (length > longest) longest = length;
+    }
+    return longest;
+}
+
+MMI_FN size_t mmi_stats_largest_free(const memmgr_pool *pool) {
+    uint32_t longest = 0;
+    (void)mmi_pool_flush(pool);
+    for (uint32_t i = 0; i < pool->segment_count; i++) {
+        uint32_t length = mmi_stats_longest(pool, mmi_pool_segment(pool, i));
+        if (length > longest) longest = length;
+    }
+    return (size_t)longest << MMI_GRANULE_SHIFT;
+}
+
+MMI_FN size_t mmi_stats_free(const memmgr_pool *pool) {
+    size_t granules = 0;
+    for (uint32_t i = 0; i < pool->segment_count; i++)
+        granules += mmi_pool_segment(pool, i)->granule_count;
+    return (granules << MMI_GRANULE_SHIFT) - pool->used;
+}
+
+MMI_FN void mmi_stats_get(const memmgr_pool *pool, memmgr_stats *out) {
+    mmi_bytes_fill(out, 0, sizeof *out);
+    out->capacity = pool->capacity;
+    out->used = out->requested = pool->used;
+    out->free = mmi_stats_free(pool);
+    out->largest_free = mmi_stats_largest_free(pool);
+    out->overhead = out->capacity - out->used - out->free;
+    out->peak_used = pool->peak_used;
+    out->allocations = pool->allocations;
+    out->frees = pool->frees;
+    out->live_blocks = pool->allocations - pool->frees;
+    out->failures = pool->failures;
+    out->misuses = pool->misuses;
+    if (out->free >= 100)
+        out->fragmentation = 100 - (unsigned)(out->largest_free / (out->free / 100));
+}
+
+// What an audit counts.
+typedef struct {
+    size_t live_blocks, used; // used in granules
+    size_t kept_blocks;
+} mmi_audit;
+
+// Is a free run found from both of its ends, and its span, and nothing but its span, marked?
+MMI_FN bool mmi_stats_run_valid(const mmi_segment *segment, uint32_t at, uint32_t end) {
+    const mmi_entry *map = mmi_map_of(segment);
+    uint32_t first = mmi_map_entry(at + MMI_ENTRY_GRANULES - 1), behind = mmi_map_entry(end);
+    if (end > segment->granule_count || mmi_map_run_start(map, end) != at) return false;
+    for (uint32_t i = first; i < behind; i++) {
+        bool marked = behind - first >= 2 && (i == first || i == behind - 1);
+        uint64_t used = marked ? mmi_map_span_mark(behind - first, MMI_SPAN_FREE) : 0;
+        if (map[i].start != 0 || map[i].used != used) return false;
+    }
+    return true;
+}
+
+// Is the map of a segment a row of blocks, and of runs none of which touch?
+MMI_FN bool mmi_stats_map_valid(const mmi_segment *segment, mmi_audit *audit) {
+    const mmi_entry *map = mmi_map_of(segment);
+    uint32_t at = 0, length;
+    for (bool after_run = false; at < segment->granule_count; at += length) {
+        length = mmi_map_run_end(map, at) - at;
+        if (length != 0) {
+            if (after_run || !mmi_stats_run_valid(segment, at, at + length)) return false;
+            after_run = true;
+            continue;
+        }
+        bool live = mmi_map_is_live(map, at);
+        length = mmi_map_length(map, at);
+        if (!live && !mmi_map_is_kept(map, at)) return false;
+        audit->live_blocks += live;
+        audit->used += live ? length : 0;
+        audit->kept_blocks += !live;
+        after_run = false;
+    }
+    return at == segment->granule_count;
+}
+
+// Does every byte of the index follow from what is below it?
+MMI_FN bool mmi_stats_index_valid(const mmi_segment *segment) {
+    const mmi_entry *map = mmi_map_of(segment);
+    uint32_t count = segment->entry_count;
+    for (uint32_t entry = 0; entry < count; entry++) {
+        uint32_t longest = mmi_map_longest(map, entry);
+        if (mmi_index_level(segment, 0)[entry] != mmi_index_code(longest)) return false;
+    }
+    for (unsigned level = 1; level < segment->level_count; level++) {
+        count = (count + MMI_NODE - 1) / MMI_NODE;
+        for (uint32_t i = 0; i < count; i++)
+            if (mmi_index_level(segment, level)[i] !=
+                mmi_index_largest(mmi_index_level(segment, level - 1) + i * MMI_NODE))
+                return false;
+    }
+    return true;
+}
+
+// Is every block on a class's stack one that the map calls kept, of that length?
+MMI_FN bool mmi_stats_classes_valid(const mmi_segment *segment, mmi_audit *audit) {
+    const mmi_entry *map = mmi_map_of(segment);
+    for (uint32_t length = 1; length <= segment->class_limit; length++) {
+        const mmi_class *kept = mmi_segment_class(segment, length);
+        if (kept->count > kept->depth) return false;
+        for (uint32_t i = 0; i < kept->count; i++) {
+            uint32_t block = mmi_class_slots(segment, kept)[i];
+            if (block >= segment->granule_count || !mmi_map_is_kept(map, block)) return false;
+            if (mmi_map_length(map, block) != length) return false;
+        }
+        audit->kept_blocks -= kept->count;
+    }
+    return true;
+}
+
+MMI_FN bool mmi_stats_pool_valid(const memmgr_pool *pool) {
+    mmi_audit audit = {0, 0, 0};
+    for (uint32_t i = 0; i < pool->segment_count; i++) {
+        const mmi_segment *segment = mmi_pool_segment(pool, i);
+        if (!mmi_stats_map_valid(segment, &audit) || !mmi_stats_index_valid(segment) ||
+            !mmi_stats_classes_valid(segment, &audit))
+            return false;
+        if (i > 0 && (uintptr_t)mmi_pool_segment(pool, i - 1) >= (uintptr_t)segment) return false;
+    }
+    return audit.kept_blocks == 0 && audit.used << MMI_GRANULE_SHIFT == pool->used &&
+           audit.live_blocks == pool->allocations - pool->frees && pool->used <= pool->peak_used;
+}
+
+#endif // USE_MEMORY_MGR
+
+// >>draw
+
+// Pictures of a heap: a summary, a map and a histogram, as text or as SVG. A heap is seen through a
+// walk alone, which is made twice. The map lays the walked bytes end to end, so gaps between
+// segments take no space in it; each of its cells stands for an equal share of them.
+
+// Shows every block, live and free, in address order. A block without an address is memory that is
+// known by its size only.
+typedef bool (*mmi_draw_walk)(const void *heap, memmgr_visitor visit, void *ctx);
+
+enum {
+    MMI_DRAW_ADDRESS_DIGITS = sizeof(void *) < 6 ? 2 * sizeof(void *) : 12,
+    MMI_DRAW_NAME = 24, // characters of a name, at most
+    // Class i: sizes to 16 << i, and over those of class i - 1; the last: any larger.
+    MMI_DRAW_CLASSES = sizeof(size_t) < 8 ? 8 * sizeof(size_t) - 4 : 40,
+    MMI_DRAW_TONES = 7, // tone i: sizes to 64 << 2 * i; the last: any
+    MMI_DRAW_TEXT_WIDTH = 80,
+    MMI_DRAW_TEXT_COLUMNS = 64, // cells in a row
+    MMI_DRAW_TEXT_ROWS = 24,    // at most
+    MMI_DRAW_TEXT_BAR = 36,     // column of the histogram's bars
+    MMI_DRAW_SVG_COLUMNS = 128,
+    MMI_DRAW_SVG_ROWS = 32,
+    // Across the viewBox: 20 of margin, 110 of labels, 128 cells of 5, 30 of margin.
+    MMI_DRAW_SVG_WIDTH = 800,
+    MMI_DRAW_SVG_MARGIN = 20,
+    MMI_DRAW_SVG_LEFT = 130,
+    MMI_DRAW_SVG_CELL = 5,   // a cell's width
+    MMI_DRAW_SVG_PITCH = 14, // from one row of the map to the next
+    MMI_DRAW_SVG_HEIGHT = 12,
+    MMI_DRAW_SVG_TOP = 104, // of the map
+    MMI_DRAW_SVG_LINE = 22  // from one line of writing to the next
+};
+
+// What the first walk learns: how many blocks there are in each class, and what they come to.
+//   bytes == free bytes + the sum of class_bytes
+typedef struct {
+    size_t bytes;
+    size_t counts[MMI_DRAW_CLASSES];
+    size_t class_bytes[MMI_DRAW_CLASSES];
+    unsigned first, last; // classes with blocks in them; first > last: there are none
+    size_t most;          // the largest of the counts
+} mmi_draw_census;
+
+MMI_FN unsigned mmi_draw_class(size_t size) {
+    unsigned i = 0;
+    while (i < MMI_DRAW_CLASSES - 1 && size > (size_t)16 << i)
+        i++;
+    return i;
+}
+
+MMI_FN unsigned mmi_draw_tone(size_t size) {
+    unsigned i = 0;
+    while (i < MMI_DRAW_TONES - 1 && size > (size_t)64 << 2 * i)
+        i++;
+    return i;
+}
+
+MMI_FN bool mmi_draw_count(const memmgr_block *block, void *ctx) {
+    mmi_draw_census *census = (mmi_draw_census *)ctx;
+    unsigned i = mmi_draw_class(block->size);
+    census->bytes += block->size;
+    if (!block->live) return true;
+    census->counts[i]++;
+    census->class_bytes[i] += block->size;
+    if (census->first > i) census->first = i;
+    if (census->last < i) census->last = i;
+    if (census->most < census->counts[i]) census->most = census->counts[i];
+    return true;
+}
+
+MMI_FN void mmi_draw_take_census(mmi_draw_census *census, const void *heap, mmi_draw_walk walk) {
+    unsigned i;
+    for (i = 0; i < MMI_DRAW_CLASSES; i++)
+        census->counts[i] = census->class_bytes[i] = 0;
+    census->bytes = census->most = 0;
+    census->first = MMI_DRAW_CLASSES;
+    census->last = 0;
+    walk(heap, mmi_draw_count, census);
+}
+
+// --- The map, cell by cell, whatever it is drawn with.
+
+// [ cell | cell | cell being filled ... ]    cell i: bytes i * cell_size .. (i + 1) * cell_size
+typedef struct mmi_draw_map {
+    mmi_text *text;
+    void (*put_cell)(struct mmi_draw_map *map);
+    size_t bytes, cell_size;
+    unsigned columns;
+    unsigned column, row;         // of the cell being filled
+    uintptr_t address;            // of its first byte; 0: not known
+    size_t filled, live;          // bytes of it, so far
+    size_t tones[MMI_DRAW_TONES]; // of the live ones, by size of block; sum: live
+    bool starts;                  // a live block starts in it
+    // SVG: the rectangle that cells of one kind are collected in
+    unsigned run_x, run_y, run_width, run_height, run_tone; // width 0: none
+} mmi_draw_map;
+
+MMI_FN void mmi_draw_clear_cell(mmi_draw_map *map) {
+    unsigned i;
+    map->filled = map->live = 0;
+    map->starts = false;
+    for (i = 0; i < MMI_DRAW_TONES; i++)
+        map->tones[i] = 0;
+}
+
+// The smallest cells, of 16 bytes times a power of two, with which the map keeps to its rows.
+MMI_FN void mmi_draw_map_open(mmi_draw_map *map, mmi_text *text, size_t bytes, unsigned columns,
+                              unsigned rows) {
+    map->text = text;
+    map->bytes = bytes;
+    map->columns = columns;
+    map->column = map->row = map->run_width = 0;
+    map->cell_size = 16;
+    while (bytes != 0 && (bytes - 1) / map->cell_size >= (size_t)columns * rows)
+        map->cell_size *= 2;
+    mmi_draw_clear_cell(map);
+}
+
+MMI_FN void mmi_draw_end_cell(mmi_draw_map *map) {
+    map->put_cell(map);
+    mmi_draw_clear_cell(map);
+    if (++map->column == map->columns) {
+        map->column = 0;
+        map->row++;
+    }
+}
+
+// Pours one block into as many cells as it covers.
+MMI_FN bool mmi_draw_pour(const memmgr_block *block, void *ctx) {
+    mmi_draw_map *map = (mmi_draw_map *)ctx;
+    size_t offset = 0, part;
+    for (; offset < block->size; offset += part) {
+        part = map->cell_size - map->filled;
+        if (part > block->size - offset) part = block->size - offset;
+        if (map->filled == 0)
+            map->address = block->address != NULL ? (uintptr_t)block->address + offset : 0;
+        map->filled += part;
+        if (block->live) {
+            map->live += part;
+            map->tones[mmi_draw_tone(block->size)] += part;
+            map->starts = map->starts || offset == 0;
+        }
+        if (map->filled == map->cell_size) mmi_draw_end_cell(map);
+    }
+    return true;
+}
+
+// The last cell may stand for less than the others.
+MMI_FN void mmi_draw_walk_map(mmi_draw_map *map, const void *heap, mmi_draw_walk walk) {
+    walk(heap, mmi_draw_pour, map);
+    if (map->filled != 0) mmi_draw_end_cell(map);
+}
+
+// --- What both pictures say.
+
+// The name, as plain ASCII that XML may hold.
+MMI_FN void mmi_draw_name(mmi_text *text, const char *name, bool xml) {
+    size_t i;
+    for (i = 0; name[i] != '\0' && i < MMI_DRAW_NAME; i++) {
+        char c = name[i] >= ' ' && name[i] <= '~' ? name[i] : '?';
+        if (xml && c == '&')
+            mmi_text_string(text, "&amp;");
+        else if (xml && c == '<')
+            mmi_text_string(text, "&lt;");
+        else if (xml && c == '>')
+            mmi_text_string(text, "&gt;");
+        else
+            mmi_text_char(text, c);
+    }
+}
+
+MMI_FN void mmi_draw_blocks(mmi_text *text, size_t count) {
+    mmi_text_number(text, count);
+    mmi_text_string(text, count == 1 ? " block" : " blocks");
+}
+
+MMI_FN void mmi_draw_usage(mmi_text *text, const memmgr_stats *stats) {
+    mmi_text_bytes(text, stats->capacity);
+    mmi_text_string(text, ", ");
+    mmi_text_percent(text, stats->used, stats->capacity);
+    mmi_text_string(text, " used, ");
+    mmi_draw_blocks(text, stats->live_blocks);
+    mmi_text_string(text, " live");
+}
+
+MMI_FN void mmi_draw_free(mmi_text *text, const memmgr_stats *stats) {
+    mmi_text_bytes(text, stats->free);
+    mmi_text_string(text, " free, largest ");
+    mmi_text_bytes(text, stats->largest_free);
+    mmi_text_string(text, ", fragmentation ");
+    mmi_text_number(text, stats->fragmentation);
+    mmi_text_char(text, '%');
+}
+
+MMI_FN void mmi_draw_scale(mmi_text *text, size_t cell_size) {
+    mmi_text_string(text, "one cell is ");
+    mmi_text_bytes(text, cell_size);
+}
+
+// --- As text.
+
+MMI_FN void mmi_draw_text_cell(mmi_draw_map *map) {
+    mmi_text *text = map->text;
+    bool last = map->column == map->columns - 1;
+    char shade = '.';
+    if (map->column == 0) {
+        if (map->address != 0)
+            mmi_text_hex(text, map->address, MMI_DRAW_ADDRESS_DIGITS);
+        else
+            mmi_text_repeat(text, ' ', MMI_DRAW_ADDRESS_DIGITS);
+        mmi_text_string(text, "  ");
+    }
+    if (map->live == map->filled)
+        shade = '#';
+    else if (map->live != 0)
+        shade = ":-=+*"[mmi_text_share(map->live, map->filled, 5)];
+    mmi_text_char(text, shade);
+    if (last) mmi_text_char(text, '\n');
+}
+
+MMI_FN void mmi_draw_text_map(mmi_text *text, size_t bytes, const void *heap, mmi_draw_walk walk) {
+    mmi_draw_map map;
+    mmi_draw_map_open(&map, text, bytes, MMI_DRAW_TEXT_COLUMNS, MMI_DRAW_TEXT_ROWS);
+    map.put_cell = mmi_draw_text_cell;
+    mmi_draw_walk_map(&map, heap, walk);
+    if (map.column != 0) mmi_text_char(text, '\n');
+    mmi_text_string(text, "  ");
+    mmi_draw_scale(text, map.cell_size);
+    mmi_text_string(text, ":  . free   : - = + * partly live   # live\n\n");
+}
+
+MMI_FN void mmi_draw_text_class(mmi_text *text, const mmi_draw_census *census, unsigned i) {
+    size_t bar =
+        mmi_text_share(census->counts[i], census->most, MMI_DRAW_TEXT_WIDTH - MMI_DRAW_TEXT_BAR);
+    size_t start = text->length;
+    mmi_text_bytes(text, (size_t)16 << i);
+    mmi_text_right(text, start, 10);
+    mmi_text_number(text, census->counts[i]);
+    mmi_text_right(text, 10, 21);
+    start = text->length;
+    mmi_text_bytes(text, census->class_bytes[i]);
+    mmi_text_right(text, start, MMI_DRAW_TEXT_BAR - 2);
+    mmi_text_string(text, "  ");
+    mmi_text_repeat(text, '#', bar != 0 || census->counts[i] == 0 ? bar : 1);
+    mmi_text_char(text, '\n');
+}
+
+MMI_FN void mmi_draw_text(const char *name, const memmgr_stats *stats,
+                          const mmi_draw_census *census, const void *heap, mmi_draw_walk walk,
+                          mmi_text *text) {
+    unsigned i;
+    mmi_draw_name(text, name, false);
+    mmi_text_string(text, ": ");
+    mmi_draw_usage(text, stats);
+    mmi_text_string(text, "\n  ");
+    mmi_draw_free(text, stats);
+    mmi_text_string(text, "\n\n");
+    if (census->bytes != 0) mmi_draw_text_map(text, census->bytes, heap, walk);
+    if (census->most != 0) mmi_text_string(text, "   size to     blocks        bytes\n");
+    for (i = census->first; i <= census->last; i++)
+        mmi_draw_text_class(text, census, i);
+}
+
+// --- As SVG.
+
+MMI_FN void mmi_draw_svg_number(mmi_text *text, const char *name, size_t value) {
+    mmi_text_char(text, ' ');
+    mmi_text_string(text, name);
+    mmi_text_string(text, "=\"");
+    mmi_text_number(text, value);
+    mmi_text_char(text, '"');
+}
+
+MMI_FN void mmi_draw_svg_rect(mmi_text *text, size_t x, size_t y, size_t width, size_t height,
+                              const char *fill) {
+    mmi_text_string(text, "<rect");
+    mmi_draw_svg_number(text, "x", x);
+    mmi_draw_svg_number(text, "y", y);
+    mmi_draw_svg_number(text, "width", width);
+    mmi_draw_svg_number(text, "height", height);
+    mmi_text_string(text, " fill=\"");
+    mmi_text_string(text, fill);
+    mmi_text_string(text, "\"/>\n");
+}
+
+// Opens a text that is anchored to its "start" or "end".
+MMI_FN void mmi_draw_svg_text(mmi_text *text, size_t x, size_t y, size_t size, const char *anchor) {
+    mmi_text_string(text, "<text");
+    mmi_draw_svg_number(text, "x", x);
+    mmi_draw_svg_number(text, "y", y);
+    mmi_draw_svg_number(text, "font-size", size);
+    mmi_text_string(text, " text-anchor=\"");
+    mmi_text_string(text, anchor);
+    mmi_text_string(text, "\">");
+}
+
+MMI_FN void mmi_draw_svg_end(mmi_text *text) { mmi_text_string(text, "</text>\n"); }
+
+// Seven of the eight colours that Okabe and Ito chose to be told apart by everyone: warm to cold.
+MMI_FN const char *mmi_draw_svg_colour(unsigned tone) {
+    static const char *const colours[MMI_DRAW_TONES] = {"#F0E442", "#E69F00", "#D55E00", "#CC79A7",
+                                                        "#56B4E9", "#009E73", "#0072B2"};
+    return colours[tone];
+}
+
+static const char mmi_draw_svg_free[] = "#DDDDDD";
+
+MMI_FN void mmi_draw_svg_end_run(mmi_draw_map *map) {
+    if (map->run_width != 0)
+        mmi_draw_svg_rect(map->text, map->run_x, map->run_y + MMI_DRAW_SVG_HEIGHT - map->run_height,
+                          map->run_width - 1, map->run_height, mmi_draw_svg_colour(map->run_tone));
+    map->run_width = 0;
+}
+
+// The ground of a row, on which what is live is drawn, and the address of every fourth.
+MMI_FN void mmi_draw_svg_row(mmi_draw_map *map, unsigned y) {
+    size_t row_size = map->cell_size * map->columns;
+    size_t left = map->bytes - row_size * map->row, cells = map->columns;
+    if (left < row_size) cells = (left - 1) / map->cell_size + 1;
+    if (map->row % 4 == 0 && map->address != 0) {
+        mmi_draw_svg_text(map->text, MMI_DRAW_SVG_LEFT - 8, y + 11, 13, "end");
+        mmi_text_hex(map->text, map->address, MMI_DRAW_ADDRESS_DIGITS);
+        mmi_draw_svg_end(map->text);
+    }
+    mmi_draw_svg_rect(map->text, MMI_DRAW_SVG_LEFT, y, cells * MMI_DRAW_SVG_CELL - 1,
+                      MMI_DRAW_SVG_HEIGHT, mmi_draw_svg_free);
+}
+
+// A cell is filled as high as it is live, with the tone that has most of it. Cells that look the
+// same make one rectangle, unless a block starts in one: so large blocks are seen apart.
+MMI_FN void mmi_draw_svg_cell(mmi_draw_map *map) {
+    unsigned y = MMI_DRAW_SVG_TOP + MMI_DRAW_SVG_PITCH * map->row, i, tone = 0, height;
+    for (i = 1; i < MMI_DRAW_TONES; i++)
+        if (map->tones[i] > map->tones[tone]) tone = i;
+    height = (unsigned)mmi_text_share(map->live, map->filled, MMI_DRAW_SVG_HEIGHT);
+    if (height == 0 && map->live != 0) height = 1;
+    if (map->column == 0 || map->starts || tone != map->run_tone || height != map->run_height)
+        mmi_draw_svg_end_run(map);
+    if (map->column == 0) mmi_draw_svg_row(map, y);
+    if (map->run_width == 0) {
+        map->run_x = MMI_DRAW_SVG_LEFT + MMI_DRAW_SVG_CELL * map->column;
+        map->run_y = y;
+        map->run_tone = tone;
+        map->run_height = height;
+    }
+    if (height != 0) map->run_width += MMI_DRAW_SVG_CELL;
+}
+
+MMI_FN void mmi_draw_svg_map(mmi_draw_map *map, const void *heap, mmi_draw_walk walk) {
+    map->put_cell = mmi_draw_svg_cell;
+    mmi_draw_walk_map(map, heap, walk);
+    mmi_draw_svg_end_run(map);
+}
+
+MMI_FN void mmi_draw_svg_legend(mmi_text *text, size_t y) {
+    size_t x = MMI_DRAW_SVG_LEFT;
+    unsigned i;
+    for (i = 0; i <= MMI_DRAW_TONES; i++, x += 80) {
+        bool is_free = i == MMI_DRAW_TONES;
+        mmi_draw_svg_rect(text, x, y - 11, 12, 12,
+                          is_free ? mmi_draw_svg_free : mmi_draw_svg_colour(i));
+        mmi_draw_svg_text(text, x + 17, y, 14, "start");
+        if (is_free)
+            mmi_text_string(text, "free");
+        else if (i == MMI_DRAW_TONES - 1)
+            mmi_text_string(text, "larger");
+        else
+            mmi_text_bytes(text, (size_t)64 << 2 * i);
+        mmi_draw_svg_end(text);
+    }
+}
+
+MMI_FN void mmi_draw_svg_class(mmi_text *text, const mmi_draw_census *census, unsigned i,
+                               size_t y) {
+    size_t bar = mmi_text_share(census->counts[i], census->most, 400);
+    mmi_draw_svg_text(text, MMI_DRAW_SVG_LEFT - 8, y, 14, "end");
+    mmi_text_bytes(text, (size_t)16 << i);
+    mmi_draw_svg_end(text);
+    if (census->counts[i] == 0) return;
+    if (bar == 0) bar = 1;
+    mmi_draw_svg_rect(text, MMI_DRAW_SVG_LEFT, y - 12, bar, 14,
+                      mmi_draw_svg_colour(mmi_draw_tone((size_t)16 << i)));
+    mmi_draw_svg_text(text, MMI_DRAW_SVG_LEFT + bar + 8, y, 14, "start");
+    mmi_draw_blocks(text, census->counts[i]);
+    mmi_text_string(text, ", ");
+    mmi_text_bytes(text, census->class_bytes[i]);
+    mmi_draw_svg_end(text);
+}
+
+MMI_FN void mmi_draw_svg_histogram(mmi_text *text, const mmi_draw_census *census, size_t y) {
+    unsigned i;
+    mmi_draw_svg_text(text, MMI_DRAW_SVG_LEFT, y, 14, "start");
+    mmi_text_string(text, "live blocks; size up to:");
+    mmi_draw_svg_end(text);
+    for (i = census->first; i <= census->last; i++)
+        mmi_draw_svg_class(text, census, i, y += MMI_DRAW_SVG_LINE);
+}
+
+MMI_FN void mmi_draw_svg_open(mmi_text *text, const char *name, size_t height) {
+    mmi_text_string(text, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 ");
+    mmi_text_number(text, MMI_DRAW_SVG_WIDTH);
+    mmi_text_char(text, ' ');
+    mmi_text_number(text, height);
+    mmi_text_string(text, "\" font-family=\"sans-serif\" role=\"img\">\n<title>");
+    mmi_draw_name(text, name, true);
+    mmi_text_string(text, "</title>\n");
+    mmi_draw_svg_rect(text, 0, 0, MMI_DRAW_SVG_WIDTH, height, "#FFFFFF");
+}
+
+MMI_FN void mmi_draw_svg_summary(mmi_text *text, const char *name, const memmgr_stats *stats) {
+    mmi_draw_svg_text(text, MMI_DRAW_SVG_MARGIN, 38, 26, "start");
+    mmi_draw_name(text, name, true);
+    mmi_draw_svg_end(text);
+    mmi_draw_svg_text(text, MMI_DRAW_SVG_MARGIN, 64, 16, "start");
+    mmi_draw_usage(text, stats);
+    mmi_draw_svg_end(text);
+    mmi_draw_svg_text(text, MMI_DRAW_SVG_MARGIN, 86, 16, "start");
+    mmi_draw_free(text, stats);
+    mmi_draw_svg_end(text);
+}
+
+MMI_FN void mmi_draw_svg(const char *name, const memmgr_stats *stats, const mmi_draw_census *census,
+                         const void *heap, mmi_draw_walk walk, mmi_text *text) {
+    mmi_draw_map map;
+    size_t y = MMI_DRAW_SVG_TOP, lines = 3;
+    mmi_draw_map_open(&map, text, census->bytes, MMI_DRAW_SVG_COLUMNS, MMI_DRAW_SVG_ROWS);
+    if (census->bytes != 0)
+        y +=
+            MMI_DRAW_SVG_PITCH * ((census->bytes - 1) / (map.cell_size * MMI_DRAW_SVG_COLUMNS) + 1);
+    if (census->most != 0) lines += census->last - census->first + 3;
+    mmi_draw_svg_open(text, name, y + MMI_DRAW_SVG_LINE * lines);
+    mmi_draw_svg_summary(text, name, stats);
+    if (census->bytes != 0) mmi_draw_svg_map(&map, heap, walk);
+    y += MMI_DRAW_SVG_LINE;
+    mmi_draw_svg_text(text, MMI_DRAW_SVG_LEFT, y, 14, "start");
+    mmi_draw_scale(text, map.cell_size);
+    mmi_text_string(text, ", filled as high as it is live, coloured by its blocks; size up to:");
+    mmi_draw_svg_end(text);
+    mmi_draw_svg_legend(text, y += MMI_DRAW_SVG_LINE);
+    if (census->most != 0) mmi_draw_svg_histogram(text, census, y + 2 * MMI_DRAW_SVG_LINE);
+    mmi_text_string(text, "</svg>\n");
+}
+
+MMI_FN void mmi_draw(memmgr_picture kind, const char *name, const memmgr_stats *stats,
+                     const void *heap, mmi_draw_walk walk, memmgr_writer write, void *ctx) {
+    mmi_draw_census census;
+    mmi_text text;
+    mmi_text_open(&text, write, ctx);
+    mmi_draw_take_census(&census, heap, walk);
+    if (kind == MEMMGR_PICTURE_SVG)
+        mmi_draw_svg(name, stats, &census, heap, walk, &text);
+    else
+        mmi_draw_text(name, stats, &census, heap, walk, &text);
+    mmi_text_flush(&text);
+}
+
+#ifdef USE_MEMORY_MGR
+
+// >>public
+
+// The functions of the API: validate, lock, call the rooms above, unlock, report.
+
+// A pool that may be used, with its lock held; else false, and reported.
+MMI_INLINE bool mmi_public_enter(const memmgr_pool *pool) {
+    if (MMI_UNLIKELY(!mmi_pool_is_alive(pool))) {
+        mmi_report(MEMMGR_BAD_ARGUMENT, pool, NULL, 0, NULL);
+        return false;
+    }
+    mmi_pool_lock(pool);
+    return true;
+}
+
+// Counts, unlocks and reports what a caller did wrong. Returns the error.
+MMI_COLD memmgr_error mmi_public_misuse(const memmgr_pool *pool, memmgr_error error,
+                                        const void *pointer, size_t size) {
+    const void *block = NULL;
+    if (error == MEMMGR_INTERIOR_POINTER) block = mmi_pool_block_around(pool, pointer, &size);
+    ((memmgr_pool *)(uintptr_t)pool)->misuses++;
+    mmi_pool_unlock(pool);
+    mmi_report(error, pointer, block, size, pool);
+    return error;
+}
+
+// Unlocks, and fills a fresh block where the pool is to.
+MMI_INLINE void *mmi_public_hand_out(const memmgr_pool *pool, void *block, size_t size) {
+    mmi_pool_unlock(pool);
+    if (block)
+        mmi_pool_fill(pool, block, mmi_pool_granules(size) << MMI_GRANULE_SHIFT, MMI_FILL_FRESH);
+    return block;
+}
+
+MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr_pool_desc *desc) {
+    memmgr_pool_desc whole;
+    bool valid = mmi_pool_desc_with_defaults(desc, &whole) && !(whole.flags & MEMMGR_POOL_GROW);
+    if (valid && buffer) return mmi_pool_make(buffer, size, &whole, false, false);
+    mmi_report(MEMMGR_BAD_ARGUMENT, buffer, NULL, size, NULL);
+    return NULL;
+}
+
+MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_desc *desc) {
+    memmgr_pool_desc whole;
+    if (mmi_pool_desc_with_defaults(desc, &whole)) return mmi_pool_create(capacity, &whole);
+    mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, capacity, NULL);
+    return NULL;
+}
+
+// Reports a pool's live blocks as leaks: MMI_LEAKS_TOLD of them one by one, then the rest as one.
+typedef struct {
+    const memmgr_pool *pool;
+    size_t count, rest_bytes;
+} mmi_leaks;
+
+#define MMI_LEAKS_TOLD 16
+
+static bool mmi_public_leak(const memmgr_block *block, void *ctx) {
+    mmi_leaks *leaks = (mmi_leaks *)ctx;
+    if (!block->live) return true;
+    if (leaks->count++ < MMI_LEAKS_TOLD)
+        mmi_report(MEMMGR_LEAK, block->address, block->address, block->size, leaks->pool);
+    else
+        leaks->rest_bytes += block->size;
+    return true;
+}
+
+MEMMGR_API size_t memmgr_pool_destroy(memmgr_pool *pool) {
+    mmi_leaks leaks = {pool, 0, 0};
+    if (!pool || !mmi_public_enter(pool)) return 0;
+    mmi_pool_unlock(pool);
+    (void)mmi_stats_walk(pool, mmi_public_leak, &leaks);
+    if (leaks.count > MMI_LEAKS_TOLD) mmi_report(MEMMGR_LEAK, NULL, NULL, leaks.rest_bytes, pool);
+    mmi_pool_end(pool);
+    return leaks.count;
+}
+
+MEMMGR_API void memmgr_pool_reset(memmgr_pool *pool) {
+    if (!mmi_public_enter(pool)) return;
+    mmi_pool_reset(pool);
+    mmi_pool_unlock(pool);
+}
+
+MMI_COLD void *mmi_public_alloc(memmgr_pool *pool, size_t size) {
+    if (!mmi_public_enter(pool)) return NULL;
+    return mmi_public_hand_out(pool, mmi_pool_alloc(pool, MMI_GRANULE, size), size);
+}
+
+MEMMGR_API void *memmgr_pool_alloc(memmgr_pool *pool, size_t size) {
+    if (mmi_pool_is_plain(pool)) {
+        void *block = mmi_pool_alloc_kept(pool, mmi_pool_first(pool), size);
+        if (MMI_LIKELY(block != NULL)) return block;
+    }
+    return mmi_public_alloc(pool, size);
+}
+
+MEMMGR_API void *memmgr_pool_calloc(memmgr_pool *pool, size_t count, size_t size) {
+    size_t bytes = SIZE_MAX; // more than there can be: a failure like any other
+    (void)mmi_multiply(count, size, &bytes);
+    if (!mmi_public_enter(pool)) return NULL;
+    void *block = mmi_pool_alloc(pool, MMI_GRANULE, bytes);
+    mmi_pool_unlock(pool);
+    if (block) mmi_bytes_fill(block, 0, mmi_pool_granules(bytes) << MMI_GRANULE_SHIFT);
+    return block;
+}
+
+MEMMGR_API void *memmgr_pool_aligned_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
+    if (!mmi_public_enter(pool)) return NULL;
+    if (!mmi_is_power_of_two(alignment)) {
+        (void)mmi_public_misuse(pool, MEMMGR_BAD_ARGUMENT, NULL, alignment);
+        return NULL;
+    }
+    return mmi_public_hand_out(pool, mmi_pool_alloc(pool, alignment, size), size);
+}
+
+MEMMGR_API void *memmgr_pool_realloc(memmgr_pool *pool, void *ptr, size_t size) {
+    if (!ptr) return memmgr_pool_alloc(pool, size);
+    if (!mmi_public_enter(pool)) return NULL;
+    mmi_live block = {NULL, 0, 0};
+    memmgr_error error = mmi_pool_locate(pool, ptr, &block);
+    if (error != MEMMGR_OK) {
+        (void)mmi_public_misuse(pool, error, ptr, 0);
+        return NULL;
+    }
+    ptr = mmi_pool_realloc(pool, &block, size);
+    mmi_pool_unlock(pool);
+    return ptr;
+}
+
+MMI_COLD memmgr_error mmi_public_free(memmgr_pool *pool, void *ptr) {
+    mmi_live block = {NULL, 0, 0};
+    if (!mmi_public_enter(pool)) return MEMMGR_BAD_ARGUMENT;
+    memmgr_error error = ptr ? mmi_pool_locate(pool, ptr, &block) : MEMMGR_OK;
+    if (error != MEMMGR_OK) return mmi_public_misuse(pool, error, ptr, 0);
+    if (ptr) mmi_pool_free(pool, &block);
+    mmi_pool_unlock(pool);
+    return MEMMGR_OK;
+}
+
+MEMMGR_API memmgr_error memmgr_pool_free(memmgr_pool *pool, void *ptr) {
+    if (mmi_pool_is_plain(pool) && mmi_pool_free_kept(pool, mmi_pool_first(pool), ptr))
+        return MEMMGR_OK;
+    return mmi_public_free(pool, ptr);
+}
+
+MEMMGR_API size_t memmgr_pool_usable_size(const memmgr_pool *pool, const void *ptr) {
+    mmi_live block = {NULL, 0, 0};
+    if (!ptr || !mmi_public_enter(pool)) return 0;
+    memmgr_error error = mmi_pool_locate(pool, ptr, &block);
+    if (error != MEMMGR_OK) {
+        (void)mmi_public_misuse(pool, error, ptr, 0);
+        return 0;
+    }
+    mmi_pool_unlock(pool);
+    return (size_t)block.length << MMI_GRANULE_SHIFT;
+}
+
+MEMMGR_API bool memmgr_pool_owns(const memmgr_pool *pool, const void *ptr) {
+    mmi_live block = {NULL, 0, 0};
+    if (!mmi_public_enter(pool)) return false;
+    bool owns = ptr && mmi_pool_locate(pool, ptr, &block) == MEMMGR_OK;
+    mmi_pool_unlock(pool);
+    return owns;
+}
+
+MEMMGR_API void memmgr_pool_stats(const memmgr_pool *pool, memmgr_stats *out) {
+    if (!out || !mmi_public_enter(pool)) return;
+    mmi_stats_get(pool, out);
+    mmi_pool_unlock(pool);
+}
+
+MEMMGR_API size_t memmgr_pool_bytes_used(const memmgr_pool *pool) {
+    if (!mmi_public_enter(pool)) return 0;
+    size_t used = pool->used;
+    mmi_pool_unlock(pool);
+    return used;
+}
+
+MEMMGR_API size_t memmgr_pool_bytes_free(const memmgr_pool *pool) {
+    if (!mmi_public_enter(pool)) return 0;
+    size_t bytes = mmi_stats_free(pool);
+    mmi_pool_unlock(pool);
+    return bytes;
+}
+
+MEMMGR_API size_t memmgr_pool_largest_free(const memmgr_pool *pool) {
+    if (!mmi_public_enter(pool)) return 0;
+    size_t bytes = mmi_stats_largest_free(pool);
+    mmi_pool_unlock(pool);
+    return bytes;
+}
+
+MEMMGR_API memmgr_error memmgr_pool_check(const memmgr_pool *pool) {
+    if (!mmi_public_enter(pool)) return MEMMGR_BAD_ARGUMENT;
+    bool valid = mmi_stats_pool_valid(pool);
+    mmi_pool_unlock(pool);
+    if (valid) return MEMMGR_OK;
+    mmi_report(MEMMGR_CORRUPT, pool, NULL, 0, pool);
+    return MEMMGR_CORRUPT;
+}
+
+MEMMGR_API bool memmgr_pool_walk(const memmgr_pool *pool, memmgr_visitor visit, void *ctx) {
+    if (!mmi_public_enter(pool)) return false;
+    bool finished = visit && mmi_stats_walk(pool, visit, ctx);
+    mmi_pool_unlock(pool);
+    return finished;
+}
+
+MEMMGR_API void memmgr_pool_draw(const memmgr_pool *pool, memmgr_picture kind, memmgr_writer write,
+                                 void *ctx) {
+    memmgr_stats stats;
+    if (!write || !mmi_public_enter(pool)) return;
+    mmi_stats_get(pool, &stats);
+    mmi_draw(kind, pool->name, &stats, pool, mmi_stats_walk, write, ctx);
+    mmi_pool_unlock(pool);
+}
+
+#ifndef MEMMGR_NO_STDIO
+static void mmi_public_print(const char *text, size_t length, void *ctx) {
+    (void)fwrite(text, 1, length, (FILE *)ctx);
+}
+
+MEMMGR_API void memmgr_pool_print(const memmgr_pool *pool, FILE *out) {
+    memmgr_pool_draw(pool, MEMMGR_PICTURE_TEXT, mmi_public_print, out ? out : stdout);
+}
+#endif
+
+MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block) {
+    size_t live = mmi_pool_granules(max_live_bytes), longest = mmi_pool_granules(max_block);
+    if (longest > live) longest = live;
+    if (longest > MMI_GRANULES_MAX) return 0;
+    unsigned code = mmi_index_code_for((uint32_t)longest);
+    size_t granules, found = code <= MMI_CODE_MAX ? mmi_index_shortest(code) : SIZE_MAX;
+    if (!mmi_multiply(live, found, &granules)) return 0;
+    size_t size = mmi_pool_segment_size(granules);
+    return size ? size + MMI_POOL_SIZE + MMI_GRANULE - 1 : 0;
+}
+
+// --- general calls
+
+// Unlocks, and fails as the C library would.
+MMI_INLINE void *mmi_public_result(void *block) {
+    mmi_heap_leave();
+    if (MMI_UNLIKELY(!block)) mmi_os_no_memory();
+    return block;
+}
+
+// Counts, unlocks and reports a misuse of a general call. Returns NULL.
+MMI_COLD void *mmi_public_heap_misuse(memmgr_pool *heap, memmgr_error error, const void *pointer,
+                                      size_t size) {
+    const void *block = NULL;
+    if (error == MEMMGR_INTERIOR_POINTER) block = mmi_pool_block_around(heap, pointer, &size);
+    if (heap) heap->misuses++;
+    mmi_heap_leave();
+    mmi_report(error, pointer, block, size, NULL);
+    return NULL;
+}
+
+MEMMGR_API void *memmgr_malloc(size_t size) {
+    memmgr_pool *heap = mmi_heap_enter();
+    void *block = heap ? mmi_pool_alloc_kept(heap, mmi_pool_newest(heap), size) : NULL;
+    if (MMI_UNLIKELY(!block) && heap) block = mmi_pool_alloc(heap, MMI_GRANULE, size);
+    return mmi_public_result(block);
+}
+
+MEMMGR_API void *memmgr_calloc(size_t count, size_t size) {
+    size_t bytes = SIZE_MAX;
+    (void)mmi_multiply(count, size, &bytes);
+    void *block = memmgr_malloc(bytes);
+    if (block) mmi_bytes_fill(block, 0, bytes);
+    return block;
+}
+
+MEMMGR_API void *memmgr_aligned_alloc(size_t alignment, size_t size) {
+    memmgr_pool *heap = mmi_heap_enter();
+    if (!mmi_is_power_of_two(alignment))
+        return mmi_public_heap_misuse(heap, MEMMGR_BAD_ARGUMENT, NULL, alignment);
+    return mmi_public_result(heap ? mmi_pool_alloc(heap, alignment, size) : NULL);
+}
+
+MEMMGR_API void *memmgr_realloc(void *ptr, size_t size) {
+    mmi_live block = {NULL, 0, 0};
+    if (!ptr) return memmgr_malloc(size);
+    memmgr_pool *heap = mmi_heap_enter();
+    memmgr_error error = mmi_heap_locate(heap, ptr, &block);
+    if (error != MEMMGR_OK) return mmi_public_heap_misuse(heap, error, ptr, 0);
+    if (size != 0 || !MMI_REALLOC_0_FREES)
+        return mmi_public_result(mmi_pool_realloc(heap, &block, size));
+    mmi_pool_free(heap, &block);
+    mmi_heap_leave();
+    return NULL;
+}
+
+MEMMGR_API void memmgr_free(void *ptr) {
+    mmi_live block = {NULL, 0, 0};
+    if (MMI_UNLIKELY(!ptr)) return;
+    memmgr_pool *heap = mmi_heap_enter();
+    memmgr_error error = mmi_heap_locate(heap, ptr, &block);
+    if (MMI_UNLIKELY(error != MEMMGR_OK)) {
+        (void)mmi_public_heap_misuse(heap, error, ptr, 0);
+        return;
+    }
+    mmi_pool_free(heap, &block);
+    mmi_heap_leave();
+}
+
+MEMMGR_API void memmgr_free_sized(void *ptr, size_t size) {
+    (void)size;
+    memmgr_free(ptr);
+}
+
+MEMMGR_API size_t memmgr_usable_size(const void *ptr) {
+    mmi_live block = {NULL, 0, 0};
+    if (!ptr) return 0;
+    memmgr_pool *heap = mmi_heap_enter();
+    memmgr_error error = mmi_heap_locate(heap, ptr, &block);
+    if (error != MEMMGR_OK) {
+        (void)mmi_public_heap_misuse(heap, error, ptr, 0);
+        return 0;
+    }
+    mmi_heap_leave();
+    return (size_t)block.length << MMI_GRANULE_SHIFT;
+}
+
+MEMMGR_API void memmgr_stats_get(memmgr_stats *out) {
+    if (!out) return;
+    mmi_bytes_fill(out, 0, sizeof *out);
+    memmgr_pool *heap = mmi_heap_enter();
+    if (heap) mmi_stats_get(heap, out);
+    mmi_heap_leave();
+}
+
+MEMMGR_API size_t memmgr_trim(void) {
+    memmgr_pool *heap = mmi_heap_enter();
+    size_t given = heap ? mmi_pool_trim(heap) : 0;
+    mmi_heap_leave();
+    return given;
+}
+
+#else // without USE_MEMORY_MGR
+
+// >>libc
+
+// The same calls with the switch off. Every block of a pool is one piece of malloc's, so that ASan,
+// Valgrind and the like see each of them, and misuse of one is theirs to judge. The pool keeps
+// nothing but a list of its blocks, and the limits and counts that it would have had.
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+// --- General calls that are not inline.
+
+#if defined(__APPLE__)
+#include <malloc/malloc.h>
+#define MMI_LIBC_USABLE_SIZE(ptr) malloc_size(ptr)
+#elif defined(__FreeBSD__)
+#include <malloc_np.h>
+#define MMI_LIBC_USABLE_SIZE(ptr) malloc_usable_size(ptr)
+#elif defined(_WIN32)
+#include <malloc.h>
+#define MMI_LIBC_USABLE_SIZE(ptr) _msize((void *)(uintptr_t)(ptr))
+#elif defined(__linux__)
+#include <malloc.h>
+#define MMI_LIBC_USABLE_SIZE(ptr) malloc_usable_size((void *)(uintptr_t)(ptr))
+#else
+#define MMI_LIBC_USABLE_SIZE(ptr) ((void)(ptr), (size_t)0)
+#endif
+
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || (__GLIBC__ == 2 && __GLIBC_MINOR__ >= 33))
+#define MMI_LIBC_HAS_MALLINFO2 1
+#else
+#define MMI_LIBC_HAS_MALLINFO2 0
+#endif
+
+enum {
+    MMI_LIBC_MAGIC = 0x6c706d6d,
+    MMI_LIBC_GRANULE = 16,
+    MMI_LIBC_MALLOC_ALIGNMENT = 2 * sizeof(void *), // what every malloc keeps to
+    MMI_LIBC_LEAKS_SHOWN = 16
+};
+
+MMI_FN bool mmi_libc_power_of_two(size_t value) { return value != 0 && (value & (value - 1)) == 0; }
+
+MEMMGR_API void *memmgr_aligned_alloc(size_t alignment, size_t size) {
+    if (!mmi_libc_power_of_two(alignment)) {
+        mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, size, NULL);
+        return NULL;
+    }
+    if (alignment <= MMI_LIBC_MALLOC_ALIGNMENT) return malloc(size);
+#if defined(_WIN32)
+    errno = ENOMEM; // Windows has no aligned blocks that free() takes
+    return NULL;
+#elif defined(__linux__)
+    return memalign(alignment, size);
+#else
+    void *ptr = NULL;
+    int error = posix_memalign(&ptr, alignment, size);
+    if (error == 0) return ptr;
+    errno = error;
+    return NULL;
+#endif
+}
+
+MEMMGR_API size_t memmgr_usable_size(const void *ptr) {
+    return ptr != NULL ? MMI_LIBC_USABLE_SIZE(ptr) : 0;
+}
+
+MEMMGR_API void memmgr_stats_get(memmgr_stats *out) {
+    if (out == NULL) return;
+    memset(out, 0, sizeof(*out));
+#if MMI_LIBC_HAS_MALLINFO2
+    struct mallinfo2 info = mallinfo2();
+    out->capacity = info.arena + info.hblkhd;
+    out->used = info.uordblks + info.hblkhd;
+    out->requested = out->used;
+    out->peak_used = out->used;
+    out->free = info.fordblks;
+    out->largest_free = info.keepcost;
+    out->overhead = out->capacity - out->used - out->free;
+    if (out->free != 0)
+        out->fragmentation = (unsigned)(100 - mmi_text_share(out->largest_free, out->free, 100));
+#endif
+}
+
+MEMMGR_API size_t memmgr_trim(void) {
+#if MMI_LIBC_HAS_MALLINFO2
+    size_t before = mallinfo2().arena;
+    malloc_trim(0);
+    size_t after = mallinfo2().arena;
+    return before > after ? before - after : 0;
+#else
+    return 0;
+#endif
+}
+
+// --- Blocks.
+
+// One block: [ slack | mmi_libc_block, padded | usable bytes ], all of it one piece from malloc.
+// The slack is there only for alignments that malloc does not keep to.
+typedef struct mmi_libc_block {
+    struct mmi_libc_block *previous, *next; // in the pool's list; NULL at its ends
+    void *memory;                           // what malloc gave
+    size_t size;                            // usable bytes: a multiple of 16, and not 0
+    size_t alignment;                       // a power of two, at least 16
+} mmi_libc_block;
+
+enum {
+    MMI_LIBC_HEADER =
+        (sizeof(mmi_libc_block) + MMI_LIBC_GRANULE - 1) / MMI_LIBC_GRANULE * MMI_LIBC_GRANULE
+};
+
+#define MMI_LIBC_LARGEST (SIZE_MAX / 2) // bytes of an object, at most
+
+// Through a volatile pointer: a fill that is followed by free() must not be optimised away.
+static void *(*const volatile mmi_libc_fill)(void *, int, size_t) = memset;
+
+MMI_FN void *mmi_libc_payload(mmi_libc_block *block) { return (char *)block + MMI_LIBC_HEADER; }
+
+MMI_FN mmi_libc_block *mmi_libc_block_of(const void *payload) {
+    return (mmi_libc_block *)((uintptr_t)payload - MMI_LIBC_HEADER);
+}
+
+// The usable size of a request: a multiple of 16, and not 0; or 0 when there is no such size.
+MMI_FN size_t mmi_libc_round(size_t size) {
+    if (size > MMI_LIBC_LARGEST) return 0;
+    return size != 0 ? (size + MMI_LIBC_GRANULE - 1) & ~(size_t)(MMI_LIBC_GRANULE - 1)
+                     : (size_t)MMI_LIBC_GRANULE;
+}
+
+// A block in no list; NULL when libc has none.
+MMI_FN mmi_libc_block *mmi_libc_obtain(size_t alignment, size_t size, bool zero) {
+    size_t extra = MMI_LIBC_HEADER + alignment - MMI_LIBC_MALLOC_ALIGNMENT;
+    if (extra > MMI_LIBC_LARGEST || size > MMI_LIBC_LARGEST - extra) return NULL;
+    void *memory = zero ? calloc(1, size + extra) : malloc(size + extra);
+    if (memory == NULL) return NULL;
+    uintptr_t payload = ((uintptr_t)memory + extra) & ~(uintptr_t)(alignment - 1);
+    mmi_libc_block *block = mmi_libc_block_of((void *)payload);
+    block->previous = block->next = NULL;
+    block->memory = memory;
+    block->size = size;
+    block->alignment = alignment;
+    return block;
+}
+
+// The block with another size, moved if need be, its links unchanged; NULL when libc has no room,
+// and then the old one is intact. Where malloc's alignment will do there is no slack to move.
+MMI_FN mmi_libc_block *mmi_libc_resize(mmi_libc_block *block, size_t size) {
+    mmi_libc_block *moved = NULL;
+    if (block->alignment <= MMI_LIBC_MALLOC_ALIGNMENT) {
+        if (size <= MMI_LIBC_LARGEST - MMI_LIBC_HEADER)
+            moved = (mmi_libc_block *)realloc(block->memory, MMI_LIBC_HEADER + size);
+        if (moved != NULL) {
+            moved->memory = moved;
+            moved->size = size;
+        }
+        return moved;
+    }
+    moved = mmi_libc_obtain(block->alignment, size, false);
+    if (moved != NULL) {
+        moved->previous = block->previous;
+        moved->next = block->next;
+        memcpy(mmi_libc_payload(moved), mmi_libc_payload(block),
+               size < block->size ? size : block->size);
+        free(block->memory);
+    }
+    return moved;
+}
+
+// --- A pool: its list, its limits, its counts.
+
+//   used == the sum of the listed blocks' sizes;  live_blocks == their number
+//   used + overhead <= capacity <= limit
+struct memmgr_pool {
+    const char *name; // first, so that a report can tell it with the switch on and off
+    unsigned magic;   // MMI_LIBC_MAGIC while the pool lives
+    unsigned flags;
+    mmi_libc_block *first;
+    size_t capacity; // bytes of the buffer; grown, bytes that one would have needed
+    size_t overhead; // bytes of the buffer that this struct and its alignment take
+    size_t limit;    // bytes that capacity may grow to
+    size_t used, peak_used;
+    size_t live_blocks, allocations, failures, misuses;
+    memmgr_source source;
+    bool created; // this struct's own memory is from `source`, or from malloc
+    mmi_lock lock;
+};
+
+// Takes the lock, where the pool has one. What is const to the caller is not to its lock.
+MMI_FN memmgr_pool *mmi_libc_enter(const memmgr_pool *pool) {
+    memmgr_pool *own = (memmgr_pool *)(uintptr_t)pool;
+    if ((own->flags & MEMMGR_POOL_LOCKED) != 0) mmi_lock_acquire(&own->lock);
+    return own;
+}
+
+MMI_FN void mmi_libc_leave(memmgr_pool *pool) {
+    if ((pool->flags & MEMMGR_POOL_LOCKED) != 0) mmi_lock_release(&pool->lock);
+}
+
+// Is it a live pool, and are the call's other arguments good? If not, it is counted and reported.
+MMI_FN bool mmi_libc_valid(const memmgr_pool *pool, bool arguments) {
+    bool alive = pool != NULL && pool->magic == MMI_LIBC_MAGIC;
+    if (alive && arguments) return true;
+    if (!alive) {
+        mmi_report(MEMMGR_BAD_ARGUMENT, pool, NULL, 0, NULL);
+        return false;
+    }
+    memmgr_pool *own = mmi_libc_enter(pool);
+    own->misuses++;
+    mmi_libc_leave(own);
+    mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, pool);
+    return false;
+}
+
+// Would `size` more bytes be within the limits?
+MMI_FN bool mmi_libc_fits(const memmgr_pool *pool, size_t size) {
+    return size <= pool->limit - pool->overhead - pool->used;
+}
+
+// Counts a block of `size` bytes in place of one of `old_size`, of which the limits have been
+// checked.
+MMI_FN void mmi_libc_count(memmgr_pool *pool, size_t old_size, size_t size) {
+    pool->used += size - old_size;
+    if (pool->peak_used < pool->used) pool->peak_used = pool->used;
+    if (pool->capacity < pool->used + pool->overhead) pool->capacity = pool->used + pool->overhead;
+}
+
+// Makes a block's neighbours in the list point at it, as it points at them.
+MMI_FN void mmi_libc_link(memmgr_pool *pool, mmi_libc_block *block) {
+    *(block->previous != NULL ? &block->previous->next : &pool->first) = block;
+    if (block->next != NULL) block->next->previous = block;
+}
+
+MMI_FN void mmi_libc_unlink(memmgr_pool *pool, mmi_libc_block *block) {
+    *(block->previous != NULL ? &block->previous->next : &pool->first) = block->next;
+    if (block->next != NULL) block->next->previous = block->previous;
+}
+
+// A new block's usable bytes; NULL, and a failure counted, when there is no room.
+MMI_FN void *mmi_libc_alloc(memmgr_pool *pool, size_t alignment, size_t request, bool zero) {
+    size_t size = mmi_libc_round(request);
+    mmi_libc_block *block = NULL;
+    if (alignment < MMI_LIBC_GRANULE) alignment = MMI_LIBC_GRANULE;
+    if (size != 0 && mmi_libc_fits(pool, size)) block = mmi_libc_obtain(alignment, size, zero);
+    if (block == NULL) {
+        pool->failures++;
+        return NULL;
+    }
+    block->next = pool->first;
+    mmi_libc_link(pool, block);
+    mmi_libc_count(pool, 0, size);
+    pool->live_blocks++;
+    pool->allocations++;
+    if (!zero && (pool->flags & MEMMGR_POOL_FILL) != 0)
+        mmi_libc_fill(mmi_libc_payload(block), 0xCC, size);
+    return mmi_libc_payload(block);
+}
+
+MMI_FN void mmi_libc_release(memmgr_pool *pool, mmi_libc_block *block) {
+    mmi_libc_unlink(pool, block);
+    pool->used -= block->size;
+    pool->live_blocks--;
+    if ((pool->flags & MEMMGR_POOL_FILL) != 0)
+        mmi_libc_fill(mmi_libc_payload(block), 0xDD, block->size);
+    free(block->memory);
+}
+
+// The block's usable bytes at its new size; NULL, a failure counted and the block intact, when
+// there is no room.
+MMI_FN void *mmi_libc_realloc(memmgr_pool *pool, mmi_libc_block *block, size_t request) {
+    size_t size = mmi_libc_round(request), old_size = block->size;
+    mmi_libc_block *moved = NULL;
+    if (size == old_size) return mmi_libc_payload(block);
+    if (size != 0 && (size < old_size || mmi_libc_fits(pool, size - old_size)))
+        moved = mmi_libc_resize(block, size);
+    if (moved == NULL) {
+        pool->failures++;
+        return NULL;
+    }
+    mmi_libc_link(pool, moved);
+    mmi_libc_count(pool, old_size, size);
+    if (size > old_size && (pool->flags & MEMMGR_POOL_FILL) != 0)
+        mmi_libc_fill((char *)mmi_libc_payload(moved) + old_size, 0xCC, size - old_size);
+    return mmi_libc_payload(moved);
+}
+
+MMI_FN void mmi_libc_clear(memmgr_pool *pool) {
+    while (pool->first != NULL)
+        mmi_libc_release(pool, pool->first);
+}
+
+// What can still be handed out before the pool would have to grow.
+MMI_FN size_t mmi_libc_free_bytes(const memmgr_pool *pool) {
+    size_t room = pool->capacity - pool->overhead - pool->used;
+    return room & ~(size_t)(MMI_LIBC_GRANULE - 1);
+}
+
+MMI_FN void mmi_libc_snapshot(const memmgr_pool *pool, memmgr_stats *out) {
+    memset(out, 0, sizeof(*out));
+    out->capacity = pool->capacity;
+    out->used = pool->used;
+    out->free = mmi_libc_free_bytes(pool);
+    out->largest_free = out->free;
+    out->overhead = out->capacity - out->used - out->free;
+    out->peak_used = pool->peak_used;
+    out->requested = pool->used;
+    out->live_blocks = pool->live_blocks;
+    out->allocations = pool->allocations;
+    out->frees = pool->allocations - pool->live_blocks;
+    out->failures = pool->failures;
+    out->misuses = pool->misuses;
+}
+
+// Do the list, its links and the sums agree? A list that has become a ring ends at the count.
+MMI_FN bool mmi_libc_list_valid(const memmgr_pool *pool) {
+    const mmi_libc_block *block = pool->first, *previous = NULL;
+    size_t used = 0, count = 0;
+    for (; block != NULL && count < pool->live_blocks; count++) {
+        if (block->previous != previous || block->size % MMI_LIBC_GRANULE != 0) return false;
+        used += block->size;
+        previous = block;
+        block = block->next;
+    }
+    return block == NULL && count == pool->live_blocks && used == pool->used &&
+           used + pool->overhead <= pool->capacity;
+}
+
+// --- Address order, which a walk promises: a merge sort of the list, in place.
+
+// Merges two lists sorted by address, using `next` alone.
+MMI_FN mmi_libc_block *mmi_libc_merge(mmi_libc_block *left, mmi_libc_block *right) {
+    mmi_libc_block *first = NULL, **end = &first;
+    while (left != NULL && right != NULL) {
+        mmi_libc_block **lower = (uintptr_t)left < (uintptr_t)right ? &left : &right;
+        *end = *lower;
+        end = &(*lower)->next;
+        *lower = *end;
+    }
+    *end = left != NULL ? left : right;
+    return first;
+}
+
+// sorted[i] is empty or a sorted list of 2^i blocks.
+MMI_FN void mmi_libc_sort(memmgr_pool *pool) {
+    mmi_libc_block *sorted[8 * sizeof(size_t)] = {NULL};
+    mmi_libc_block *block = pool->first, *next, *previous = NULL;
+    size_t i;
+    for (; block != NULL; block = next) {
+        next = block->next;
+        block->next = NULL;
+        for (i = 0; sorted[i] != NULL; i++) {
+            block = mmi_libc_merge(sorted[i], block);
+            sorted[i] = NULL;
+        }
+        sorted[i] = block;
+    }
+    for (i = 0; i < 8 * sizeof(size_t); i++)
+        block = mmi_libc_merge(sorted[i], block);
+    pool->first = block;
+    for (; block != NULL; previous = block, block = block->next)
+        block->previous = previous;
+}
+
+MMI_FN bool mmi_libc_walk(const memmgr_pool *pool, memmgr_visitor visit, void *ctx) {
+    memmgr_block shown = {NULL, 0, true, NULL, 0, 0};
+    mmi_libc_block *block;
+    for (block = pool->first; block != NULL; block = block->next) {
+        shown.address = mmi_libc_payload(block);
+        shown.size = block->size;
+        if (!visit(&shown, ctx)) return false;
+    }
+    return true;
+}
+
+// For pictures: as the walk, and behind it what is free, which has no address here.
+MMI_FN bool mmi_libc_walk_all(const void *heap, memmgr_visitor visit, void *ctx) {
+    const memmgr_pool *pool = (const memmgr_pool *)heap;
+    memmgr_block rest = {NULL, 0, false, NULL, 0, 0};
+    rest.size = mmi_libc_free_bytes(pool);
+    return mmi_libc_walk(pool, visit, ctx) && (rest.size == 0 || visit(&rest, ctx));
+}
+
+// --- Making and ending a pool.
+
+// Is it a desc that this pool can keep to? If not, it is reported.
+MMI_FN bool mmi_libc_desc_valid(const memmgr_pool_desc *desc, unsigned flags) {
+    if (desc == NULL || ((desc->flags & ~flags) == 0 && (int)desc->fit >= 0 &&
+                         (desc->fit < MEMMGR_FIT_CUSTOM ||
+                          (desc->fit == MEMMGR_FIT_CUSTOM && desc->choose != NULL))))
+        return true;
+    mmi_report(MEMMGR_BAD_ARGUMENT, desc, NULL, 0, NULL);
+    return false;
+}
+
+MMI_FN memmgr_pool *mmi_libc_setup(void *memory, size_t capacity, size_t overhead,
+                                   const memmgr_pool_desc *desc) {
+    memmgr_pool *pool = (memmgr_pool *)memory;
+    memset(pool, 0, sizeof(*pool));
+    pool->magic = MMI_LIBC_MAGIC;
+    pool->name = "pool";
+    pool->capacity = pool->limit = capacity;
+    pool->overhead = overhead;
+    if (desc == NULL) return pool;
+    if (desc->name != NULL) pool->name = desc->name;
+    pool->flags = desc->flags;
+    pool->source = desc->source;
+    if ((desc->flags & MEMMGR_POOL_GROW) != 0)
+        pool->limit = desc->limit != 0 ? desc->limit : SIZE_MAX;
+    return pool;
+}
+
+// Reports the live blocks: the first ones each, and then the bytes of all the others.
+MMI_FN void mmi_libc_report_leaks(const memmgr_pool *pool) {
+    mmi_libc_block *block = pool->first, *next;
+    size_t shown, rest = 0;
+    for (shown = 0; block != NULL; block = next, shown++) {
+        next = block->next;
+        if (shown < MMI_LIBC_LEAKS_SHOWN) {
+            void *payload = mmi_libc_payload(block);
+            mmi_report(MEMMGR_LEAK, payload, payload, block->size, pool);
+        } else {
+            rest += block->size;
+        }
+    }
+    if (rest != 0) mmi_report(MEMMGR_LEAK, NULL, NULL, rest, pool);
+}
+
+// --- The public calls.
+
+MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr_pool_desc *desc) {
+    unsigned flags = MEMMGR_POOL_LOCKED | MEMMGR_POOL_FILL | MEMMGR_POOL_EAGER;
+    size_t shift = (0 - (size_t)(uintptr_t)buffer) % MMI_LIBC_GRANULE;
+    size_t overhead = shift + sizeof(memmgr_pool);
+    if (!mmi_libc_desc_valid(desc, flags)) return NULL;
+    if (buffer == NULL || size < overhead + MMI_LIBC_GRANULE) return NULL;
+    return mmi_libc_setup((char *)buffer + shift, size, overhead, desc);
+}
+
+MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_desc *desc) {
+    unsigned flags = MEMMGR_POOL_LOCKED | MEMMGR_POOL_FILL | MEMMGR_POOL_EAGER | MEMMGR_POOL_GROW;
+    if (!mmi_libc_desc_valid(desc, flags)) return NULL;
+    if (capacity < sizeof(memmgr_pool) + MMI_LIBC_GRANULE)
+        capacity = sizeof(memmgr_pool) + MMI_LIBC_GRANULE;
+    if (desc != NULL && (desc->flags & MEMMGR_POOL_GROW) != 0 && desc->limit != 0 &&
+        capacity > desc->limit)
+        return NULL;
+    void *memory = desc != NULL && desc->source.map != NULL
+                       ? desc->source.map(sizeof(memmgr_pool), desc->source.ctx)
+                       : malloc(sizeof(memmgr_pool));
+    if (memory == NULL) return NULL;
+    memmgr_pool *pool = mmi_libc_setup(memory, capacity, sizeof(memmgr_pool), desc);
+    pool->created = true;
+    return pool;
+}
+
+MEMMGR_API size_t memmgr_pool_destroy(memmgr_pool *pool) {
+    if (pool == NULL || !mmi_libc_valid(pool, true)) return 0;
+    size_t leaks = pool->live_blocks;
+    memmgr_source source = pool->source;
+    mmi_libc_sort(pool);
+    mmi_libc_report_leaks(pool);
+    mmi_libc_clear(pool);
+    pool->magic = 0;
+    if (pool->created && source.map == NULL)
+        free(pool);
+    else if (pool->created && source.unmap != NULL)
+        source.unmap(pool, sizeof(*pool), source.ctx);
+    return leaks;
+}
+
+MEMMGR_API void memmgr_pool_reset(memmgr_pool *pool) {
+    if (!mmi_libc_valid(pool, true)) return;
+    mmi_libc_enter(pool);
+    mmi_libc_clear(pool);
+    mmi_libc_leave(pool);
+}
+
+MEMMGR_API void *memmgr_pool_aligned_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
+    if (!mmi_libc_valid(pool, mmi_libc_power_of_two(alignment))) return NULL;
+    mmi_libc_enter(pool);
+    void *ptr = mmi_libc_alloc(pool, alignment, size, false);
+    mmi_libc_leave(pool);
+    return ptr;
+}
+
+MEMMGR_API void *memmgr_pool_alloc(memmgr_pool *pool, size_t size) {
+    return memmgr_pool_aligned_alloc(pool, MMI_LIBC_GRANULE, size);
+}
+
+MEMMGR_API void *memmgr_pool_calloc(memmgr_pool *pool, size_t count, size_t size) {
+    if (!mmi_libc_valid(pool, true)) return NULL;
+    size_t total = size != 0 && count > SIZE_MAX / size ? SIZE_MAX : count * size;
+    mmi_libc_enter(pool);
+    void *ptr = mmi_libc_alloc(pool, MMI_LIBC_GRANULE, total, true);
+    mmi_libc_leave(pool);
+    return ptr;
+}
+
+MEMMGR_API void *memmgr_pool_realloc(memmgr_pool *pool, void *ptr, size_t size) {
+    if (ptr == NULL) return memmgr_pool_alloc(pool, size);
+    if (!mmi_libc_valid(pool, true)) return NULL;
+    mmi_libc_enter(pool);
+    ptr = mmi_libc_realloc(pool, mmi_libc_block_of(ptr), size);
+    mmi_libc_leave(pool);
+    return ptr;
+}
+
+MEMMGR_API memmgr_error memmgr_pool_free(memmgr_pool *pool, void *ptr) {
+    if (!mmi_libc_valid(pool, true)) return MEMMGR_BAD_ARGUMENT;
+    if (ptr == NULL) return MEMMGR_OK;
+    mmi_libc_enter(pool);
+    mmi_libc_release(pool, mmi_libc_block_of(ptr));
+    mmi_libc_leave(pool);
+    return MEMMGR_OK;
+}
+
+MEMMGR_API size_t memmgr_pool_usable_size(const memmgr_pool *pool, const void *ptr) {
+    if (!mmi_libc_valid(pool, true) || ptr == NULL) return 0;
+    return mmi_libc_block_of(ptr)->size;
+}
+
+MEMMGR_API bool memmgr_pool_owns(const memmgr_pool *pool, const void *ptr) {
+    if (ptr == NULL || pool == NULL || pool->magic != MMI_LIBC_MAGIC) return false;
+    memmgr_pool *own = mmi_libc_enter(pool);
+    mmi_libc_block *block = own->first;
+    while (block != NULL && mmi_libc_payload(block) != ptr)
+        block = block->next;
+    mmi_libc_leave(own);
+    return block != NULL;
+}
+
+MEMMGR_API void memmgr_pool_stats(const memmgr_pool *pool, memmgr_stats *out) {
+    if (!mmi_libc_valid(pool, true) || out == NULL) return;
+    memmgr_pool *own = mmi_libc_enter(pool);
+    mmi_libc_snapshot(own, out);
+    mmi_libc_leave(own);
+}
+
+MEMMGR_API size_t memmgr_pool_bytes_used(const memmgr_pool *pool) {
+    if (!mmi_libc_valid(pool, true)) return 0;
+    memmgr_pool *own = mmi_libc_enter(pool);
+    size_t bytes = own->used;
+    mmi_libc_leave(own);
+    return bytes;
+}
+
+MEMMGR_API size_t memmgr_pool_bytes_free(const memmgr_pool *pool) {
+    if (!mmi_libc_valid(pool, true)) return 0;
+    memmgr_pool *own = mmi_libc_enter(pool);
+    size_t bytes = mmi_libc_free_bytes(own);
+    mmi_libc_leave(own);
+    return bytes;
+}
+
+MEMMGR_API size_t memmgr_pool_largest_free(const memmgr_pool *pool) {
+    return memmgr_pool_bytes_free(pool);
+}
+
+MEMMGR_API memmgr_error memmgr_pool_check(const memmgr_pool *pool) {
+    if (!mmi_libc_valid(pool, true)) return MEMMGR_BAD_ARGUMENT;
+    memmgr_pool *own = mmi_libc_enter(pool);
+    bool valid = mmi_libc_list_valid(own);
+    mmi_libc_leave(own);
+    if (valid) return MEMMGR_OK;
+    mmi_report(MEMMGR_CORRUPT, NULL, NULL, 0, pool);
+    return MEMMGR_CORRUPT;
+}
+
+MEMMGR_API bool memmgr_pool_walk(const memmgr_pool *pool, memmgr_visitor visit, void *ctx) {
+    if (!mmi_libc_valid(pool, visit != NULL)) return false;
+    memmgr_pool *own = mmi_libc_enter(pool);
+    mmi_libc_sort(own);
+    bool whole = mmi_libc_walk(own, visit, ctx);
+    mmi_libc_leave(own);
+    return whole;
+}
+
+MEMMGR_API void memmgr_pool_draw(const memmgr_pool *pool, memmgr_picture kind, memmgr_writer write,
+                                 void *ctx) {
+    if (!mmi_libc_valid(pool, write != NULL)) return;
+    memmgr_stats stats;
+    memmgr_pool *own = mmi_libc_enter(pool);
+    mmi_libc_sort(own);
+    mmi_libc_snapshot(own, &stats);
+    mmi_draw(kind, own->name, &stats, own, mmi_libc_walk_all, write, ctx);
+    mmi_libc_leave(own);
+}
+
+#ifndef MEMMGR_NO_STDIO
+MEMMGR_API void memmgr_pool_print(const memmgr_pool *pool, FILE *out) {
+    memmgr_pool_draw(pool, MEMMGR_PICTURE_TEXT, mmi_text_to_file, out != NULL ? out : stdout);
+}
+#endif
+
+// Nothing fragments here, so the room of a buffer is all but this struct and its alignment.
+MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block) {
+    size_t overhead = sizeof(memmgr_pool) + MMI_LIBC_GRANULE - 1;
+    size_t live = mmi_libc_round(max_live_bytes);
+    (void)max_block;
+    return live != 0 && live <= MMI_LIBC_LARGEST - overhead ? live + overhead : 0;
+}
+
+#endif // USE_MEMORY_MGR
+
+// >>end
+
+#if !defined(MEMMGR_STATIC)
+const char MEMMGR_LINK = 0;
+#endif
+
+#undef MMI_ASSERT
+#undef MMI_CANDIDATES
+#undef MMI_CLASS_DEPTH_MAX
+#undef MMI_CLASS_DEPTH_MIN
+#undef MMI_CLASS_MAX
+#undef MMI_CODE_EXACT
+#undef MMI_CODE_FINE
+#undef MMI_CODE_MAX
+#undef MMI_COLD
+#undef MMI_ENTRY_GRANULES
+#undef MMI_ERRORS
+#undef MMI_ERROR_COUNT
+#undef MMI_ERROR_NAME
+#undef MMI_ERROR_TEXT
+#undef MMI_FILL_FREED
+#undef MMI_FILL_FRESH
+#undef MMI_FN
+#undef MMI_GNUC
+#undef MMI_GRANULE
+#undef MMI_GRANULES_MAX
+#undef MMI_GRANULE_SHIFT
+#undef MMI_HEAP_FIRST
+#undef MMI_HIGH_FROM
+#undef MMI_INLINE
+#undef MMI_JOIN
+#undef MMI_JOIN_
+#undef MMI_LEAKS_TOLD
+#undef MMI_LEVELS_MAX
+#undef MMI_LIBC_HAS_MALLINFO2
+#undef MMI_LIBC_LARGEST
+#undef MMI_LIBC_USABLE_SIZE
+#undef MMI_LIKELY
+#undef MMI_MAGIC_OTHER
+#undef MMI_MAGIC_PLAIN
+#undef MMI_MAP_ANONYMOUS
+#undef MMI_MAP_FLAGS
+#undef MMI_MSVC
+#undef MMI_NODE
+#undef MMI_NODE_SHIFT
+#undef MMI_NONE
+#undef MMI_POOL_SIZE
+#undef MMI_POSIX
+#undef MMI_REALLOC_0_FREES
+#undef MMI_SEGMENT_SIZE
+#undef MMI_SPAN_FREE
+#undef MMI_SPAN_LIVE
+#undef MMI_SPAN_SHIFT
+#undef MMI_SSE2
+#undef MMI_STATIC_ASSERT
+#undef MMI_TABLE_ROOM
+#undef MMI_TCC
+#undef MMI_TELLS_THREADS
+#undef MMI_THREADS
+#undef MMI_UNLIKELY
+#undef MMI_WINDOWS
+
+#endif // MEMMGR_IMPLEMENTATION
+
+#undef MEMMGR_LINK
+#undef MEMMGR_GENERAL
+
+// >>changelog
+//
+// 0.1.0  pools, the switch, general calls over one growing pool
+
+// >>licence
+//
+// MIT License
+//
+// Copyright (c) 2026 memmgr contributors
+//
+// Permission is hereby granted, free of charge, to any person obtaining a copy
+// of this software and associated documentation files (the "Software"), to deal
+// in the Software without restriction, including without limitation the rights
+// to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+// copies of the Software, and to permit persons to whom the Software is
+// furnished to do so, subject to the following conditions:
+//
+// The above copyright notice and this permission notice shall be included in all
+// copies or substantial portions of the Software.
+//
+// THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+// IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+// FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+// AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+// LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+// OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+// SOFTWARE.
