@@ -1119,14 +1119,16 @@ MMI_FN uint32_t mmi_map_length_beyond(const mmi_entry *map, uint32_t block) {
     return mmi_map_first(next) + mmi_bits_lowest(mmi_map_ends(map + next)) - block;
 }
 
-// The length of a block that ends in its first entry or the next; 0 for a longer one.
+// The length of a block that ends in its first entry or the next; 0 for a longer one. Whether it
+// crosses into the next is a coin toss, so that is not branched on.
 MMI_INLINE uint32_t mmi_map_length_short(const mmi_entry *map, uint32_t block) {
     const mmi_entry *entry = map + mmi_map_entry(block);
-    uint64_t ends = mmi_map_ends(entry) >> mmi_map_bit(block) >> 1;
-    if (ends != 0) return 1 + mmi_bits_lowest(ends);
-    ends = mmi_map_ends(entry + 1);
-    if (ends == 0 || mmi_map_live_span(entry + 1)) return 0;
-    return MMI_ENTRY_GRANULES - mmi_map_bit(block) + mmi_bits_lowest(ends);
+    unsigned bit = mmi_map_bit(block);
+    uint64_t next = mmi_map_live_span(entry + 1) ? 0 : mmi_map_ends(entry + 1);
+    uint64_t ends = mmi_map_ends(entry) >> bit >> 1 | next << (63 - bit);
+    if (MMI_LIKELY(ends != 0)) return 1 + mmi_bits_lowest(ends);
+    ends = next >> bit >> 1;
+    return ends != 0 ? MMI_ENTRY_GRANULES + 1 + mmi_bits_lowest(ends) : 0;
 }
 
 // The length of the block, live or kept, that starts at a granule.
@@ -1136,15 +1138,9 @@ MMI_INLINE uint32_t mmi_map_length(const mmi_entry *map, uint32_t block) {
     return mmi_map_length_beyond(map, block);
 }
 
-// The first granule of the free run that ends before `granule`; `granule` itself if there is none.
-MMI_FN uint32_t mmi_map_run_start(const mmi_entry *map, uint32_t granule) {
-    uint32_t entry = mmi_map_entry(granule);
-    unsigned bit = mmi_map_bit(granule);
-    if (bit != 0) {
-        uint64_t taken = mmi_map_taken(map + entry) & mmi_bits_range(0, bit - 1);
-        if (taken) return mmi_map_first(entry) + mmi_bits_highest(taken) + 1;
-    }
-    while (entry > 0) {
+// The end of the last block in the entries before `entry`, behind which there is only free memory.
+MMI_FN uint32_t mmi_map_run_start_beyond(const mmi_entry *map, uint32_t entry) {
+    while (entry > 0) { // three times at most: a lone whole entry or a span, then the end
         const mmi_entry *left = map + entry - 1;
         uint64_t taken = mmi_map_taken(left);
         if (taken) return mmi_map_first(entry - 1) + mmi_bits_highest(taken) + 1;
@@ -1153,19 +1149,30 @@ MMI_FN uint32_t mmi_map_run_start(const mmi_entry *map, uint32_t granule) {
     return 0;
 }
 
-// The granule behind the free run that starts at `granule`; `granule` itself if it is taken.
-MMI_FN uint32_t mmi_map_run_end(const mmi_entry *map, uint32_t granule) {
+// The first granule of the free run that ends before `granule`; `granule` itself if there is none.
+MMI_INLINE uint32_t mmi_map_run_start(const mmi_entry *map, uint32_t granule) {
     uint32_t entry = mmi_map_entry(granule);
-    uint64_t taken = mmi_map_taken(map + entry) >> mmi_map_bit(granule);
-    if (taken) return granule + mmi_bits_lowest(taken);
-    if (mmi_map_bit(granule) != 0) entry++;
-    for (;;) { // three times at most: a span or a lone whole entry, then the end; the sentinel
-               // stops it
+    uint64_t before = mmi_map_taken(map + entry) & (mmi_map_mask(granule) - 1);
+    if (before) return mmi_map_first(entry) + mmi_bits_highest(before) + 1;
+    return mmi_map_run_start_beyond(map, entry);
+}
+
+// The first block in the entries from `entry` on, before which there is only free memory.
+MMI_FN uint32_t mmi_map_run_end_beyond(const mmi_entry *map, uint32_t entry) {
+    for (;;) { // three times at most, as above; the sentinel stops it
         const mmi_entry *right = map + entry;
-        taken = mmi_map_taken(right);
+        uint64_t taken = mmi_map_taken(right);
         if (taken) return mmi_map_first(entry) + mmi_bits_lowest(taken);
         entry += mmi_map_free_span(right) ? mmi_map_span(right) : 1;
     }
+}
+
+// The granule behind the free run that starts at `granule`; `granule` itself if it is taken.
+MMI_INLINE uint32_t mmi_map_run_end(const mmi_entry *map, uint32_t granule) {
+    uint32_t entry = mmi_map_entry(granule);
+    uint64_t behind = mmi_map_taken(map + entry) >> mmi_map_bit(granule);
+    if (behind) return granule + mmi_bits_lowest(behind);
+    return mmi_map_run_end_beyond(map, entry + (mmi_map_bit(granule) != 0));
 }
 
 // Marks the span of a free run, where it has one, or with mark 0 clears the marks.
@@ -1261,36 +1268,33 @@ MMI_COLD uint32_t mmi_map_block_at(const mmi_entry *map, uint32_t granule) {
 // node. The design is ours; summaries in a radix tree are known from the Go runtime's page
 // allocator.
 
-// Size codes, in order of length: exact below 64 granules, then 16 to a doubling, from 512 KiB on
-// 4 to a doubling, up to 255.
-#define MMI_CODE_EXACT 64u
-#define MMI_CODE_FINE 208u // 16 to a doubling below
+// Size codes, in order of length: exact below 64 granules, then 32 to a doubling up to 32 KiB, from
+// there on 2 to a doubling, up to 255.
+#define MMI_CODE_FINE 64u    // the first of 32 to a doubling
+#define MMI_CODE_COARSE 224u // the first of 2 to a doubling
 #define MMI_CODE_MAX 255u
 
 // The code of a run of this length.
 MMI_INLINE unsigned mmi_index_code(uint32_t length) {
-    if (length < MMI_CODE_EXACT) return length;
+    if (length < 64) return length;
     unsigned power = mmi_bits_highest(length);
-    if (power < 15) return MMI_CODE_EXACT + (power - 6) * 16 + ((length >> (power - 4)) & 15);
-    unsigned code = MMI_CODE_FINE + (power - 15) * 4 + ((length >> (power - 2)) & 3);
+    if (power < 11) return MMI_CODE_FINE + (power - 6) * 32 + (length >> (power - 5) & 31);
+    unsigned code = MMI_CODE_COARSE + (power - 11) * 2 + (length >> (power - 1) & 1);
     return code < MMI_CODE_MAX ? code : MMI_CODE_MAX;
 }
 
 // The length of the shortest run with this code.
 MMI_FN uint32_t mmi_index_shortest(unsigned code) {
-    if (code < MMI_CODE_EXACT) return code;
-    if (code < MMI_CODE_FINE) {
-        unsigned step = code - MMI_CODE_EXACT;
-        return (16 + (step & 15)) << (6 + step / 16 - 4);
-    }
-    unsigned step = code - MMI_CODE_FINE;
-    return (4 + (step & 3)) << (15 + step / 4 - 2);
+    if (code < MMI_CODE_FINE) return code;
+    unsigned step = code - (code < MMI_CODE_COARSE ? MMI_CODE_FINE : MMI_CODE_COARSE);
+    if (code < MMI_CODE_COARSE) return (32 + step % 32) << (step / 32 + 1);
+    return (2 + step % 2) << (step / 2 + 10);
 }
 
 // The lowest code all of whose runs have at least this length; MMI_CODE_MAX + 1 when there is none.
 MMI_INLINE unsigned mmi_index_code_for(uint32_t length) {
     unsigned code = mmi_index_code(length);
-    return length < MMI_CODE_EXACT || mmi_index_shortest(code) == length ? code : code + 1;
+    return mmi_index_shortest(code) == length ? code : code + 1;
 }
 
 MMI_INLINE uint8_t *mmi_index_level(const mmi_segment *segment, unsigned level) {
@@ -1434,10 +1438,10 @@ MMI_INLINE size_t mmi_segment_granule(const mmi_segment *segment, const void *ad
 }
 
 // The largest size with a class in a segment of so many bytes, by which the segment's share of kept
-// blocks is known: no classes under 64 KiB.
+// blocks is known. None under 1 MiB: there every byte counts.
 MMI_FN uint32_t mmi_segment_class_limit(size_t size) {
     size_t limit = size >> 14;
-    if (limit < 4) return 0;
+    if (limit < 64) return 0;
     return limit < MMI_CLASS_MAX ? (uint32_t)limit : MMI_CLASS_MAX;
 }
 
@@ -1455,7 +1459,7 @@ MMI_FN size_t mmi_segment_lay_out(mmi_segment *segment, size_t granules, uint32_
     segment->granule_count = (uint32_t)granules;
     segment->entry_count = (uint32_t)entries;
     segment->class_limit = class_limit;
-    offset += (class_limit + 1) * sizeof(mmi_class); // class 0 never keeps a block
+    offset += class_limit ? (class_limit + 1) * sizeof(mmi_class) : 0;
     segment->slots_offset = offset;
     for (uint32_t length = 1; length <= class_limit; length++)
         offset += mmi_segment_class_depth(class_limit, length) * sizeof(uint32_t);
@@ -1586,7 +1590,7 @@ MMI_FN void mmi_segment_merge(mmi_segment *segment, uint32_t at, uint32_t end) {
 }
 
 // A block, live or kept, becomes free memory, and one run with what is free around it.
-MMI_FN void mmi_segment_give(mmi_segment *segment, uint32_t block, uint32_t length) {
+MMI_COLD void mmi_segment_give(mmi_segment *segment, uint32_t block, uint32_t length) {
     mmi_map_clear(mmi_map_of(segment), block, length);
     mmi_segment_merge(segment, block, block + length);
 }
@@ -1614,7 +1618,6 @@ MMI_FN bool mmi_segment_resize(mmi_segment *segment, uint32_t block, uint32_t le
 typedef struct {
     uint32_t length;
     size_t alignment; // a power of two
-    bool low;         // at the low end of the run: small blocks, and those that are likely to grow
     size_t size;      // as the caller gave it
 } mmi_request;
 
@@ -1624,20 +1627,12 @@ typedef struct {
     uint32_t at;
 } mmi_found;
 
-// Blocks from this size on are laid at the high end of their run, smaller ones at the low end, so
-// that the two kinds keep apart: it packs better by about half a percent.
-#define MMI_HIGH_FROM 16u // granules
-
 // How many runs of the request's own size code are looked at: they may be long enough or not.
 #define MMI_CANDIDATES 8
 
-// Lays the request into a run. at is MMI_NONE when it does not fit.
+// Lays the request into a run, at its low end. at is MMI_NONE when it does not fit.
 MMI_FN mmi_found mmi_search_lay(const mmi_segment *segment, mmi_run run, const mmi_request *want) {
     mmi_found found = {run, mmi_segment_place(segment, run, want->length, want->alignment)};
-    if (found.at == MMI_NONE || want->low) return found;
-    size_t unit = want->alignment > MMI_GRANULE ? want->alignment >> MMI_GRANULE_SHIFT : 1;
-    uint32_t room = run.at + run.length - (found.at + want->length);
-    found.at += (uint32_t)(room / unit * unit);
     return found;
 }
 
@@ -1748,15 +1743,37 @@ MMI_INLINE uint32_t mmi_class_take(mmi_segment *segment, size_t length) {
     return block;
 }
 
-// Keeps a live block that is being freed. False when its class is full or there is none; there is
-// none for length 0.
+// Keeps a live block that is being freed. False when its class is full or there is none.
 MMI_INLINE bool mmi_class_keep(mmi_segment *segment, uint32_t block, uint32_t length) {
+    MMI_ASSERT(length != 0);
     if (length > segment->class_limit) return false;
     mmi_class *kept = mmi_segment_class(segment, length);
     if (kept->count == kept->depth) return false;
     mmi_class_slots(segment, kept)[kept->count++] = block;
     mmi_map_of(segment)[mmi_map_entry(block)].used &= ~mmi_map_mask(block);
     return true;
+}
+
+// How many blocks a class that has run dry asks for at once: an entry's worth, half its stack at
+// most.
+MMI_FN uint32_t mmi_class_batch(const mmi_segment *segment, uint32_t length) {
+    if (length > segment->class_limit) return 1;
+    const mmi_class *kept = mmi_segment_class(segment, length);
+    if (kept->count != 0) return 1;
+    uint32_t count = MMI_ENTRY_GRANULES / length, half = kept->depth / 2u;
+    if (count > half) count = half;
+    return count > 1 ? count : 1;
+}
+
+// Splits a live block into `count` of a class; the first stays live, the class keeps the others:
+//   [-------block-------] => [live][kept][kept][kept]
+MMI_FN void mmi_class_fill(mmi_segment *segment, uint32_t block, uint32_t length, uint32_t count) {
+    mmi_entry *map = mmi_map_of(segment);
+    while (--count > 0) { // from the last, so that the next to be handed out lies next
+        uint32_t part = block + count * length;
+        map[mmi_map_entry(part)].start |= mmi_map_mask(part);
+        (void)mmi_class_keep(segment, part, length);
+    }
 }
 
 // Gives one kept block back to the runs.
@@ -1770,6 +1787,16 @@ MMI_FN void mmi_class_release(mmi_segment *segment, uint32_t block) {
     for (; place < kept->count; place++)
         slots[place] = slots[place + 1];
     mmi_segment_give(segment, block, length);
+}
+
+// Gives back the kept blocks behind a live block that is to have another length.
+MMI_FN void mmi_class_clear(mmi_segment *segment, uint32_t block, uint32_t length, uint32_t to) {
+    const mmi_entry *map = mmi_map_of(segment);
+    for (uint32_t behind = block + length;;) {
+        behind = mmi_map_run_end(map, behind);
+        if (behind - block >= to || !mmi_map_is_kept(map, behind)) return;
+        mmi_class_release(segment, behind);
+    }
 }
 
 // Gives all kept blocks back to the runs. Returns whether there were any.
@@ -1907,8 +1934,13 @@ MMI_FN size_t mmi_pool_segment_size(size_t granules) {
     }
 }
 
+// Does the pool choose by good fit, in constant time?
+MMI_INLINE bool mmi_pool_is_good(const memmgr_pool *pool) {
+    return pool->desc.fit == MEMMGR_FIT_GOOD;
+}
+
 MMI_INLINE bool mmi_pool_has_classes(const memmgr_pool *pool) {
-    return pool->desc.fit == MEMMGR_FIT_GOOD && !(pool->desc.flags & MEMMGR_POOL_EAGER);
+    return mmi_pool_is_good(pool) && !(pool->desc.flags & MEMMGR_POOL_EAGER);
 }
 
 #define MMI_TABLE_ROOM 64u // segments in a first table
@@ -1999,7 +2031,7 @@ MMI_FN mmi_segment *mmi_pool_search(const memmgr_pool *pool, const mmi_request *
     found->at = MMI_NONE;
     for (uint32_t i = 0; i < pool->segment_count; i++) {
         const mmi_segment *segment = mmi_pool_segment(pool, i);
-        if (pool->desc.fit == MEMMGR_FIT_GOOD) {
+        if (mmi_pool_is_good(pool)) {
             *found = mmi_search_good(segment, want);
             if (found->at != MMI_NONE) return (mmi_segment *)(uintptr_t)segment;
         } else {
@@ -2039,7 +2071,10 @@ MMI_COLD void *mmi_pool_alloc_searched(memmgr_pool *pool, const mmi_request *wan
         pool->failures++;
         return NULL;
     }
-    mmi_segment_take(segment, found.run, found.at, want->length);
+    uint32_t count = mmi_class_batch(segment, want->length);
+    if (found.at + count * want->length > found.run.at + found.run.length) count = 1;
+    mmi_segment_take(segment, found.run, found.at, want->length * count);
+    mmi_class_fill(segment, found.at, want->length, count);
     mmi_pool_count_in(pool, want->length);
     pool->recent = segment;
     return mmi_segment_address(segment, found.at);
@@ -2075,8 +2110,7 @@ MMI_FN void *mmi_pool_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
         pool->failures++;
         return NULL;
     }
-    mmi_request want = {(uint32_t)length, alignment, length < MMI_HIGH_FROM, size};
-    if (pool->desc.fit != MEMMGR_FIT_GOOD) want.low = true;
+    mmi_request want = {(uint32_t)length, alignment, size};
     return mmi_pool_alloc_searched(pool, &want);
 }
 
@@ -2090,16 +2124,18 @@ MMI_INLINE void mmi_pool_fill(const memmgr_pool *pool, void *at, size_t size, in
     if (MMI_UNLIKELY(pool->desc.flags & MEMMGR_POOL_FILL)) mmi_bytes_fill(at, value, size);
 }
 
-// The short way: keeps a small block in its class. False, and nothing done, when that cannot be,
-// for whatever reason.
-MMI_INLINE bool mmi_pool_free_kept(memmgr_pool *pool, mmi_segment *segment, const void *address) {
+// The short way, for a segment that stays: frees a block that is not long. False, and nothing done,
+// for any other, and for what is no live block.
+MMI_INLINE bool mmi_pool_free_short(memmgr_pool *pool, mmi_segment *segment, const void *address) {
     size_t granule = mmi_segment_granule(segment, address);
     const mmi_entry *map = mmi_map_of(segment);
     if (MMI_UNLIKELY(granule >= segment->granule_count)) return false;
     if (MMI_UNLIKELY(!mmi_map_is_live(map, (uint32_t)granule))) return false;
     uint32_t length = mmi_map_length_short(map, (uint32_t)granule);
-    if (MMI_UNLIKELY(!mmi_class_keep(segment, (uint32_t)granule, length))) return false;
+    if (MMI_UNLIKELY(length == 0)) return false;
     mmi_pool_count_out(pool, length);
+    if (MMI_UNLIKELY(!mmi_class_keep(segment, (uint32_t)granule, length)))
+        mmi_segment_give(segment, (uint32_t)granule, length);
     return true;
 }
 
@@ -2115,9 +2151,7 @@ MMI_FN void mmi_pool_free(memmgr_pool *pool, const mmi_live *block) {
 // Changes a block's length where it lies. False when there is no room.
 MMI_FN bool mmi_pool_resize(memmgr_pool *pool, const mmi_live *block, uint32_t length) {
     if (length == block->length) return true;
-    uint32_t behind = block->at + block->length;
-    if (length > block->length && mmi_map_is_kept(mmi_map_of(block->segment), behind))
-        mmi_class_release(block->segment, behind);
+    if (length > block->length) mmi_class_clear(block->segment, block->at, block->length, length);
     if (!mmi_segment_resize(block->segment, block->at, block->length, length)) return false;
     pool->used += (size_t)length << MMI_GRANULE_SHIFT;
     pool->used -= (size_t)block->length << MMI_GRANULE_SHIFT;
@@ -2125,22 +2159,21 @@ MMI_FN bool mmi_pool_resize(memmgr_pool *pool, const mmi_live *block, uint32_t l
     return true;
 }
 
-// Where a new block for a realloc may lie: in a run of twice the length, at its low end, so that
-// the next realloc finds room behind it, or else anywhere.
+// Where a new block for a realloc may lie: a large one in a run of twice its length, so that the
+// next realloc finds room behind it; any other where a new block lies.
 MMI_FN void *mmi_pool_alloc_roomy(memmgr_pool *pool, uint32_t length, size_t size) {
-    mmi_request want = {length, MMI_GRANULE, true, size};
+    mmi_request want = {length * 2, MMI_GRANULE, size};
     mmi_found found;
     mmi_segment *segment = NULL;
-    if (pool->desc.fit == MEMMGR_FIT_GOOD && length < MMI_GRANULES_MAX / 2) {
-        want.length = length * 2;
+    if (length > MMI_ENTRY_GRANULES && length < MMI_GRANULES_MAX / 2 && mmi_pool_is_good(pool))
         segment = mmi_pool_search(pool, &want, &found);
-        want.length = length;
-    }
-    if (!segment) return mmi_pool_alloc_searched(pool, &want);
+    if (!segment) return mmi_pool_alloc(pool, MMI_GRANULE, size);
     mmi_segment_take(segment, found.run, found.at, length);
     mmi_pool_count_in(pool, length);
     return mmi_segment_address(segment, found.at);
 }
+
+#define MMI_MOVED_MAX 16u // granules that are copied sooner than runs are split and merged
 
 // Resizes a live block, in place or by moving it. NULL, and the block intact, when there is no
 // room.
@@ -2153,8 +2186,11 @@ MMI_FN void *mmi_pool_realloc(memmgr_pool *pool, const mmi_live *block, size_t s
     }
     size_t bytes = length << MMI_GRANULE_SHIFT;
     if (bytes < old_bytes) mmi_pool_fill(pool, from + bytes, old_bytes - bytes, MMI_FILL_FREED);
-    if (!mmi_pool_resize(pool, block, (uint32_t)length)) {
-        to = (char *)mmi_pool_alloc_roomy(pool, (uint32_t)length, size);
+    void *kept = NULL; // a small block moves to one that is ready sooner than it is resized
+    if (bytes > old_bytes && block->length <= MMI_MOVED_MAX)
+        kept = mmi_pool_alloc_kept(pool, block->segment, size);
+    if (kept || !mmi_pool_resize(pool, block, (uint32_t)length)) {
+        to = (char *)(kept ? kept : mmi_pool_alloc_roomy(pool, (uint32_t)length, size));
         if (!to) return NULL;
         mmi_bytes_copy(to, from, old_bytes);
         mmi_pool_free(pool, block);
@@ -3107,7 +3143,7 @@ MMI_COLD memmgr_error mmi_public_free(memmgr_pool *pool, void *ptr) {
 }
 
 MEMMGR_API memmgr_error memmgr_pool_free(memmgr_pool *pool, void *ptr) {
-    if (mmi_pool_is_plain(pool) && mmi_pool_free_kept(pool, mmi_pool_first(pool), ptr))
+    if (mmi_pool_is_plain(pool) && mmi_pool_free_short(pool, mmi_pool_first(pool), ptr))
         return MEMMGR_OK;
     return mmi_public_free(pool, ptr);
 }
@@ -3264,8 +3300,13 @@ MEMMGR_API void memmgr_free(void *ptr) {
     mmi_live block = {NULL, 0, 0};
     if (MMI_UNLIKELY(!ptr)) return;
     memmgr_pool *heap = mmi_heap_enter();
+    bool plain = heap && !heap->segments;
+    if (plain && mmi_pool_free_short(heap, mmi_pool_first(heap), ptr)) {
+        mmi_heap_leave();
+        return;
+    }
     memmgr_error error = mmi_heap_locate(heap, ptr, &block);
-    if (MMI_UNLIKELY(error != MEMMGR_OK)) {
+    if (error != MEMMGR_OK) {
         (void)mmi_public_heap_misuse(heap, error, ptr, 0);
         return;
     }
@@ -3922,7 +3963,7 @@ const char MEMMGR_LINK = 0;
 #undef MMI_CLASS_DEPTH_MAX
 #undef MMI_CLASS_DEPTH_MIN
 #undef MMI_CLASS_MAX
-#undef MMI_CODE_EXACT
+#undef MMI_CODE_COARSE
 #undef MMI_CODE_FINE
 #undef MMI_CODE_MAX
 #undef MMI_COLD
@@ -3939,7 +3980,6 @@ const char MEMMGR_LINK = 0;
 #undef MMI_GRANULES_MAX
 #undef MMI_GRANULE_SHIFT
 #undef MMI_HEAP_FIRST
-#undef MMI_HIGH_FROM
 #undef MMI_INLINE
 #undef MMI_JOIN
 #undef MMI_JOIN_
@@ -3953,6 +3993,7 @@ const char MEMMGR_LINK = 0;
 #undef MMI_MAGIC_PLAIN
 #undef MMI_MAP_ANONYMOUS
 #undef MMI_MAP_FLAGS
+#undef MMI_MOVED_MAX
 #undef MMI_MSVC
 #undef MMI_NODE
 #undef MMI_NODE_SHIFT

@@ -1,0 +1,52 @@
+# memmgr.h needs no building: these are its demonstration, its tests and its measurements.
+# They need make, a POSIX shell and a C compiler; more compilers and tools are used where found.
+#
+#     make demo FILE=book.txt
+#     make test CC=clang CFLAGS=-O1
+#     make install PREFIX=$HOME/.local
+
+CC ?= cc
+CXX ?= c++
+CFLAGS ?= -O2
+CXXFLAGS ?= $(CFLAGS)
+PREFIX ?= /usr/local
+FILE ?= memmgr.h README.md LICENSE
+
+TOOLS = CC='$(CC)' CXX='$(CXX)' CFLAGS='$(CFLAGS)' CXXFLAGS='$(CXXFLAGS)'
+COMPILE = $(CC) $(CFLAGS) -Wall -Wextra -pthread -I.
+INCLUDE = $(DESTDIR)$(PREFIX)/include
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "    make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: ## a real program on libc malloc, on memmgr and in a pool, compared (FILE=text)
+	@mkdir -p build/demo
+	@$(COMPILE) -o build/demo/on_libc examples/demo/demo.c
+	@$(COMPILE) -o build/demo/on_memmgr -DUSE_MEMORY_MGR examples/demo/demo.c
+	@$(COMPILE) -o build/demo/compare examples/demo/compare.c
+	@build/demo/compare build/demo/on_libc build/demo/on_memmgr build/demo.svg $(FILE)
+
+test: ## all tests, then all examples, with the switch on and off
+	$(TOOLS) sh tests/run.sh
+	$(TOOLS) sh examples/run.sh
+
+examples: ## only the examples
+	$(TOOLS) sh examples/run.sh
+
+bench: ## speed, worst cases and packing, against the allocators found here
+	$(TOOLS) sh tests/bench.sh
+
+install: ## copy memmgr.h to DESTDIR/PREFIX/include
+	mkdir -p '$(INCLUDE)'
+	cp memmgr.h '$(INCLUDE)/memmgr.h'
+	chmod 644 '$(INCLUDE)/memmgr.h'
+
+clean: ## remove build/
+	rm -rf build
+
+format: ## clang-format every source in place, if it is there
+	@if command -v clang-format >/dev/null; then \
+	    find memmgr.h examples tests -name '*.[ch]' -o -name '*.cpp' | xargs clang-format -i; \
+	else echo 'clang-format is not installed: nothing done'; fi
+
+.PHONY: help demo test examples bench install clean format
