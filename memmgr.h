@@ -733,7 +733,7 @@ typedef struct {
 
 #define MMI_CLASS_MAX 256u // granules, the largest size that may have a class: 4 KiB
 #define MMI_CLASS_DEPTH_MIN 4u
-#define MMI_CLASS_DEPTH_MAX 64u
+#define MMI_CLASS_DEPTH_MAX 128u
 
 // Offsets, not pointers, so that a buffer may be moved.
 typedef struct {
@@ -1268,18 +1268,18 @@ MMI_COLD uint32_t mmi_map_block_at(const mmi_entry *map, uint32_t granule) {
 // node. The design is ours; summaries in a radix tree are known from the Go runtime's page
 // allocator.
 
-// Size codes, in order of length: exact below 64 granules, then 32 to a doubling up to 32 KiB, from
-// there on 2 to a doubling, up to 255.
-#define MMI_CODE_FINE 64u    // the first of 32 to a doubling
-#define MMI_CODE_COARSE 224u // the first of 2 to a doubling
+// Size codes, in order of length: exact below 64 granules, then 16 to a doubling up to 512 KiB,
+// from there on 4 to a doubling, up to 255.
+#define MMI_CODE_FINE 64u    // the first of 16 to a doubling
+#define MMI_CODE_COARSE 208u // the first of 4 to a doubling
 #define MMI_CODE_MAX 255u
 
 // The code of a run of this length.
 MMI_INLINE unsigned mmi_index_code(uint32_t length) {
     if (length < 64) return length;
     unsigned power = mmi_bits_highest(length);
-    if (power < 11) return MMI_CODE_FINE + (power - 6) * 32 + (length >> (power - 5) & 31);
-    unsigned code = MMI_CODE_COARSE + (power - 11) * 2 + (length >> (power - 1) & 1);
+    if (power < 15) return MMI_CODE_FINE + (power - 6) * 16 + (length >> (power - 4) & 15);
+    unsigned code = MMI_CODE_COARSE + (power - 15) * 4 + (length >> (power - 2) & 3);
     return code < MMI_CODE_MAX ? code : MMI_CODE_MAX;
 }
 
@@ -1287,8 +1287,8 @@ MMI_INLINE unsigned mmi_index_code(uint32_t length) {
 MMI_FN uint32_t mmi_index_shortest(unsigned code) {
     if (code < MMI_CODE_FINE) return code;
     unsigned step = code - (code < MMI_CODE_COARSE ? MMI_CODE_FINE : MMI_CODE_COARSE);
-    if (code < MMI_CODE_COARSE) return (32 + step % 32) << (step / 32 + 1);
-    return (2 + step % 2) << (step / 2 + 10);
+    if (code < MMI_CODE_COARSE) return (16 + step % 16) << (step / 16 + 2);
+    return (4 + step % 4) << (step / 4 + 13);
 }
 
 // The lowest code all of whose runs have at least this length; MMI_CODE_MAX + 1 when there is none.
@@ -1301,18 +1301,10 @@ MMI_INLINE uint8_t *mmi_index_level(const mmi_segment *segment, unsigned level) 
     return (uint8_t *)((uintptr_t)segment + segment->index_offset + segment->level_offset[level]);
 }
 
-// The place of the first byte of a node, from a place on, that is at least `code`; MMI_NODE for
-// none.
-MMI_INLINE unsigned mmi_index_first(const uint8_t *node, unsigned from, unsigned code) {
-    unsigned i = from;
-    while (i < MMI_NODE && node[i] < code)
-        i++;
-    return i;
-}
-
-// The largest byte of a node, and the smallest that is at least `code`, which is not 0: the place
-// of the first such byte, or MMI_NODE for none. Bytes below `code` wrap to the top when it is taken
-// from them, so the smallest is found without a branch.
+// Of a node: its largest byte; the place of the first byte, from a place on, that is at least
+// `code`; the place of the smallest byte that is at least `code`, which is not 0. MMI_NODE for
+// none. Bytes below `code` wrap to the top when it is taken from them, so the smallest is found
+// without a branch.
 #if MMI_SSE2
 MMI_INLINE unsigned mmi_index_largest(const uint8_t *node) {
     const __m128i *part = (const __m128i *)(const void *)node;
@@ -1324,6 +1316,21 @@ MMI_INLINE unsigned mmi_index_largest(const uint8_t *node) {
     most = _mm_max_epu8(most, _mm_srli_si128(most, 2));
     most = _mm_max_epu8(most, _mm_srli_si128(most, 1));
     return (unsigned)_mm_cvtsi128_si32(most) & 0xFF;
+}
+
+// A bit for each byte of a quarter of a node: is it at least `code`?
+MMI_INLINE uint64_t mmi_index_quarter(const uint8_t *node, unsigned quarter, __m128i codes) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)node + quarter);
+    __m128i fits = _mm_cmpeq_epi8(_mm_max_epu8(bytes, codes), bytes);
+    return (uint64_t)(unsigned)_mm_movemask_epi8(fits) << (quarter * 16);
+}
+
+MMI_INLINE unsigned mmi_index_first(const uint8_t *node, unsigned from, unsigned code) {
+    __m128i codes = _mm_set1_epi8((char)code);
+    uint64_t fits = mmi_index_quarter(node, 0, codes) | mmi_index_quarter(node, 1, codes);
+    fits |= mmi_index_quarter(node, 2, codes) | mmi_index_quarter(node, 3, codes);
+    fits &= mmi_bits_range(from, 63);
+    return fits ? mmi_bits_lowest(fits) : MMI_NODE;
 }
 
 MMI_INLINE unsigned mmi_index_least(const uint8_t *node, unsigned code) {
@@ -1353,6 +1360,13 @@ MMI_INLINE unsigned mmi_index_largest(const uint8_t *node) {
     for (unsigned i = 0; i < MMI_NODE; i++)
         if (node[i] > largest) largest = node[i];
     return largest;
+}
+
+MMI_INLINE unsigned mmi_index_first(const uint8_t *node, unsigned from, unsigned code) {
+    unsigned i = from;
+    while (i < MMI_NODE && node[i] < code)
+        i++;
+    return i;
 }
 
 MMI_INLINE unsigned mmi_index_least(const uint8_t *node, unsigned code) {
@@ -1792,11 +1806,9 @@ MMI_FN void mmi_class_release(mmi_segment *segment, uint32_t block) {
 // Gives back the kept blocks behind a live block that is to have another length.
 MMI_FN void mmi_class_clear(mmi_segment *segment, uint32_t block, uint32_t length, uint32_t to) {
     const mmi_entry *map = mmi_map_of(segment);
-    for (uint32_t behind = block + length;;) {
-        behind = mmi_map_run_end(map, behind);
-        if (behind - block >= to || !mmi_map_is_kept(map, behind)) return;
+    uint32_t end = block + length, behind;
+    while ((behind = mmi_map_run_end(map, end)) - block < to && mmi_map_is_kept(map, behind))
         mmi_class_release(segment, behind);
-    }
 }
 
 // Gives all kept blocks back to the runs. Returns whether there were any.
@@ -1945,21 +1957,36 @@ MMI_INLINE bool mmi_pool_has_classes(const memmgr_pool *pool) {
 
 #define MMI_TABLE_ROOM 64u // segments in a first table
 
-// Makes room in the table for one more segment.
-MMI_FN bool mmi_pool_grow_table(memmgr_pool *pool) {
+MMI_FN size_t mmi_pool_table_size(const memmgr_pool *pool, uint32_t room) {
+    return mmi_pool_map_size(&pool->desc, room * sizeof(mmi_segment *));
+}
+
+MMI_FN void mmi_pool_unmap_table(memmgr_pool *pool) {
+    size_t size = mmi_pool_table_size(pool, pool->segment_room);
+    pool->capacity -= size;
+    mmi_pool_unmap(&pool->desc, pool->segments, size);
+}
+
+// Bytes that the pool may still take.
+MMI_FN size_t mmi_pool_allowance(const memmgr_pool *pool) {
+    size_t limit = pool->desc.limit ? pool->desc.limit : SIZE_MAX;
+    return limit > pool->capacity ? limit - pool->capacity : 0;
+}
+
+// Makes room in the table for one more segment, of which `least` bytes are to be left.
+MMI_FN bool mmi_pool_grow_table(memmgr_pool *pool, size_t least) {
     if (pool->segments && pool->segment_count < pool->segment_room) return true;
     uint32_t room = pool->segments ? pool->segment_room * 2 : MMI_TABLE_ROOM;
-    size_t size = mmi_pool_map_size(&pool->desc, room * sizeof(mmi_segment *));
+    size_t size = mmi_pool_table_size(pool, room), allowance = mmi_pool_allowance(pool);
+    if (allowance < size || allowance - size < least) return false;
     mmi_segment **table = (mmi_segment **)mmi_pool_map(&pool->desc, size);
     if (!table) return false;
     for (uint32_t i = 0; i < pool->segment_count; i++)
         table[i] = mmi_pool_segment(pool, i);
-    if (pool->segments) {
-        size_t old = mmi_pool_map_size(&pool->desc, pool->segment_room * sizeof(mmi_segment *));
-        mmi_pool_unmap(&pool->desc, pool->segments, old);
-    }
+    if (pool->segments) mmi_pool_unmap_table(pool);
     pool->segments = table;
     pool->segment_room = room;
+    pool->capacity += size;
     mmi_pool_set_magic(pool);
     return true;
 }
@@ -1984,13 +2011,10 @@ MMI_FN void mmi_pool_drop_segment(memmgr_pool *pool, mmi_segment *segment) {
     mmi_pool_unmap(&pool->desc, segment, segment->size);
 }
 
-// Bytes to add, as many again as there are, at least `least`; 0 when the limit forbids it.
+// Bytes to add: as many again as there are, as far as the limit allows; at least `least`.
 MMI_FN size_t mmi_pool_growth(const memmgr_pool *pool, size_t least) {
-    size_t room = SIZE_MAX, limit = pool->desc.limit;
-    if (limit != 0) room = limit > pool->capacity ? limit - pool->capacity : 0;
-    if (least == 0 || least > room) return 0;
-    size_t size = pool->capacity > least ? pool->capacity : least;
-    if (size > room) size = room;
+    size_t size = pool->capacity, allowance = mmi_pool_allowance(pool);
+    if (size > allowance) size = allowance;
     size -= size % mmi_pool_map_unit(&pool->desc);
     return size > least ? size : least;
 }
@@ -2000,8 +2024,9 @@ MMI_FN mmi_segment *mmi_pool_grow(memmgr_pool *pool, const mmi_request *want) {
     size_t slack = want->alignment >> MMI_GRANULE_SHIFT;
     size_t least = mmi_pool_segment_size(want->length + slack);
     least = least ? mmi_pool_map_size(&pool->desc, least) : 0;
+    if (least == 0 || least > mmi_pool_allowance(pool)) return NULL;
+    if (!mmi_pool_grow_table(pool, least)) return NULL;
     size_t size = mmi_pool_growth(pool, least);
-    if (size == 0 || !mmi_pool_grow_table(pool)) return NULL;
     void *memory = NULL;
     while (!(memory = mmi_pool_map(&pool->desc, size)) && size > least) {
         size = mmi_pool_map_size(&pool->desc, size / 2);
@@ -2076,7 +2101,7 @@ MMI_COLD void *mmi_pool_alloc_searched(memmgr_pool *pool, const mmi_request *wan
     mmi_segment_take(segment, found.run, found.at, want->length * count);
     mmi_class_fill(segment, found.at, want->length, count);
     mmi_pool_count_in(pool, want->length);
-    pool->recent = segment;
+    if (pool->segments) pool->recent = segment;
     return mmi_segment_address(segment, found.at);
 }
 
@@ -2266,8 +2291,7 @@ MMI_FN void mmi_pool_unmap_grown(memmgr_pool *pool) {
     for (uint32_t i = pool->segment_count; i-- > 0;)
         if (pool->segments[i] != mmi_pool_first(pool))
             mmi_pool_drop_segment(pool, pool->segments[i]);
-    size_t size = mmi_pool_map_size(&pool->desc, pool->segment_room * sizeof(mmi_segment *));
-    mmi_pool_unmap(&pool->desc, pool->segments, size);
+    mmi_pool_unmap_table(pool);
     pool->segments = NULL;
     pool->recent = NULL;
     mmi_pool_set_magic(pool);
@@ -2452,8 +2476,8 @@ MMI_FN void mmi_stats_get(const memmgr_pool *pool, memmgr_stats *out) {
     out->live_blocks = pool->allocations - pool->frees;
     out->failures = pool->failures;
     out->misuses = pool->misuses;
-    if (out->free >= 100)
-        out->fragmentation = 100 - (unsigned)(out->largest_free / (out->free / 100));
+    size_t whole = mmi_text_share(out->largest_free, out->free, 100);
+    if (out->free != 0) out->fragmentation = 100 - (unsigned)whole;
 }
 
 // What an audit counts.
@@ -3040,6 +3064,7 @@ MMI_INLINE void *mmi_public_hand_out(const memmgr_pool *pool, void *block, size_
 MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr_pool_desc *desc) {
     memmgr_pool_desc whole;
     bool valid = mmi_pool_desc_with_defaults(desc, &whole) && !(whole.flags & MEMMGR_POOL_GROW);
+    if (size > UINTPTR_MAX - (uintptr_t)buffer) valid = false; // it would end behind all addresses
     if (valid && buffer) return mmi_pool_make(buffer, size, &whole, false, false);
     mmi_report(MEMMGR_BAD_ARGUMENT, buffer, NULL, size, NULL);
     return NULL;
@@ -3112,7 +3137,7 @@ MEMMGR_API void *memmgr_pool_calloc(memmgr_pool *pool, size_t count, size_t size
 MEMMGR_API void *memmgr_pool_aligned_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
     if (!mmi_public_enter(pool)) return NULL;
     if (!mmi_is_power_of_two(alignment)) {
-        (void)mmi_public_misuse(pool, MEMMGR_BAD_ARGUMENT, NULL, alignment);
+        (void)mmi_public_misuse(pool, MEMMGR_BAD_ARGUMENT, NULL, size);
         return NULL;
     }
     return mmi_public_hand_out(pool, mmi_pool_alloc(pool, alignment, size), size);
@@ -3279,7 +3304,7 @@ MEMMGR_API void *memmgr_calloc(size_t count, size_t size) {
 MEMMGR_API void *memmgr_aligned_alloc(size_t alignment, size_t size) {
     memmgr_pool *heap = mmi_heap_enter();
     if (!mmi_is_power_of_two(alignment))
-        return mmi_public_heap_misuse(heap, MEMMGR_BAD_ARGUMENT, NULL, alignment);
+        return mmi_public_heap_misuse(heap, MEMMGR_BAD_ARGUMENT, NULL, size);
     return mmi_public_result(heap ? mmi_pool_alloc(heap, alignment, size) : NULL);
 }
 

@@ -1,0 +1,158 @@
+#!/bin/sh
+# run.sh [stage...]: every test, or those of the stages named:
+# programs switch header sanitize configs
+#
+# CC, CFLAGS and SEED are honoured; SCALE is the percentage of the random work. Everything that is
+# built goes to build/tests. The configs run beside the others; what a stage prints is shown when it
+# ends.
+cd "$(dirname "$0")/.." || exit 1
+CC=${CC:-cc}
+CFLAGS=${CFLAGS:--O2 -g}
+SEED=${SEED:-$(date +%s)}
+export CC CFLAGS SEED
+out=build/tests
+mkdir -p "$out"
+echo "SEED=$SEED CC=$CC CFLAGS=$CFLAGS"
+
+# run_program name command...: "name   N passed, N failed", and all it said when something failed.
+# A program that has nothing to do says nothing.
+run_program()
+{
+    program=$1
+    shift
+    "$@" >"$out/$program.log" 2>&1
+    status=$?
+    [ $status = 0 ] && [ ! -s "$out/$program.log" ] && return
+    result=$(sed -n '$p' "$out/$program.log")
+    case $result in
+    [0-9]*' passed, 0 failed') ;;
+    [0-9]*' passed, '[0-9]*' failed') status=1 ;;
+    *)
+        status=1
+        result='0 passed, 1 failed'
+        ;;
+    esac
+    [ $status = 0 ] || { sed 's/^/    /' "$out/$program.log"; bad=1; }
+    printf '  %-28s %s\n' "$program" "$result"
+}
+
+# build name source option...
+build()
+{
+    target=$1 source=$2
+    shift 2
+    $CC -std=c11 -Wall -Wextra $CFLAGS "$@" -o "$out/$target" "$source" -pthread \
+        >"$out/$target.log" 2>&1 && return 0
+    sed 's/^/    /' "$out/$target.log"
+    printf '  %-28s %s\n' "$target" '0 passed, 1 failed'
+    bad=1
+    return 1
+}
+
+# A compiler for which the header knows no atomic operations is tested with one thread.
+compiles() { $CC $CFLAGS -DUSE_MEMORY_MGR "$@" -o "$out/works" tests/smoke.c >/dev/null 2>&1; }
+
+if ! compiles && compiles -DMEMMGR_NO_THREADS; then
+    echo "threads: skipped, $CC compiles the header only with MEMMGR_NO_THREADS"
+    CFLAGS="$CFLAGS -DMEMMGR_NO_THREADS"
+fi
+
+# Every tests/test_*.c, with the switch on and off.
+stage_programs()
+{
+    for file in tests/test_*.c tests/stress_legit.c; do
+        name=${file##*/}
+        name=${name%.c}
+        build "$name" "$file" -DUSE_MEMORY_MGR && run_program "$name" "$out/$name"
+        build "$name.off" "$file" && run_program "$name.off" "$out/$name.off"
+    done
+    build test_general.one "tests/test_general.c" -DUSE_MEMORY_MGR -DMEMMGR_NO_THREADS &&
+        run_program test_general.one "$out/test_general.one"
+    build test_general.no_os "tests/test_general.c" -DUSE_MEMORY_MGR -DMEMMGR_NO_THREADS \
+        -DMEMMGR_NO_OS -DMEMMGR_STATIC_HEAP_SIZE=8000000 &&
+        run_program test_general.no_os "$out/test_general.no_os"
+}
+
+stage_switch() { run_program switch sh tests/test_switch/run.sh; }
+stage_header() { run_program header sh tests/check_header.sh; }
+stage_configs() { run_program configs sh tests/configs.sh; grep skipped "$out/configs.log"; }
+
+has_sanitizer()
+{
+    printf 'int main(void) { return 0; }\n' >"$out/works.c"
+    $CC "-fsanitize=$1" -o "$out/works" "$out/works.c" >/dev/null 2>&1 &&
+        "$out/works" >/dev/null 2>&1
+}
+
+stage_sanitize()
+{
+    own_flags=$CFLAGS
+    CFLAGS='-O1 -g -fno-omit-frame-pointer'
+    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    SCALE=${SCALE:-4}
+    export UBSAN_OPTIONS SCALE
+    if has_sanitizer address,undefined; then
+        set -- -fsanitize=address,undefined -fno-sanitize-recover=all
+        for name in model pool misuse edges grow general strategy draw report bound; do
+            build "test_$name.asan" "tests/test_$name.c" -DUSE_MEMORY_MGR "$@" &&
+                run_program "test_$name.asan" "$out/test_$name.asan"
+        done
+        for name in model pool grow; do
+            build "test_$name.off.asan" "tests/test_$name.c" "$@" &&
+                run_program "test_$name.off.asan" "$out/test_$name.off.asan"
+        done
+    else
+        echo "  address and undefined sanitizers: skipped, $CC has none"
+    fi
+    if has_sanitizer thread; then
+        build test_general.tsan tests/test_general.c -DUSE_MEMORY_MGR -fsanitize=thread &&
+            run_program test_general.tsan "$out/test_general.tsan" threads
+    else
+        echo "  thread sanitizer: skipped, $CC has none"
+    fi
+    CFLAGS=$own_flags
+}
+
+# run_stage name: the stage in a shell of its own; status 1 when anything in it failed.
+run_stage()
+{
+    (
+        bad=0
+        "stage_$1"
+        exit $bad
+    ) >"$out/stage_$1.out" 2>&1
+}
+
+show_stage()
+{
+    echo "$1"
+    cat "$out/stage_$1.out"
+}
+
+[ $# -gt 0 ] || set -- programs switch header sanitize configs
+failed=
+beside=
+case " $* " in
+*' configs '*)
+    if [ $# -gt 1 ]; then
+        run_stage configs &
+        beside=$!
+    fi
+    ;;
+esac
+for stage in "$@"; do
+    if [ "$stage" = configs ] && [ -n "$beside" ]; then
+        wait "$beside" || failed="$failed $stage"
+    else
+        run_stage "$stage" || failed="$failed $stage"
+    fi
+    show_stage "$stage"
+done
+
+# All counts together.
+[ -z "$failed" ] || echo "FAILED:$failed"
+awk '
+    /^  [a-z].* passed, [0-9]+ failed$/ { passed += $(NF - 3); broken += $(NF - 1) }
+    END { printf "%d passed, %d failed\n", passed, broken }
+' $(for stage in "$@"; do echo "$out/stage_$stage.out"; done)
+[ -z "$failed" ]

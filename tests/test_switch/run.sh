@@ -1,0 +1,78 @@
+#!/bin/sh
+# run.sh: programs of two files. Both with the switch, both without: they run. Compiled differently:
+# they must not link, and the linker's message must name USE_MEMORY_MGR. CC and CFLAGS are honoured.
+cd "$(dirname "$0")/../.." || exit 1
+CC=${CC:-cc}
+out=build/tests/switch
+here=tests/test_switch
+passed=0
+failed=0
+mkdir -p "$out"
+
+passes() { passed=$((passed + 1)); }
+fails() { failed=$((failed + 1)); echo "    FAILED: $*"; head -12 "$out/log"; }
+
+# object name mode [option...]: build/tests/switch/name.mode.o, mode being on or off
+object()
+{
+    name=$1 mode=$2
+    shift 2
+    define=
+    [ "$mode" = on ] && define=-DUSE_MEMORY_MGR
+    $CC $CFLAGS "$@" $define -c -o "$out/$name.$mode.o" "$here/$name.c" >"$out/log" 2>&1 ||
+        fails "$name $mode does not compile"
+}
+
+links() { $CC $CFLAGS -o "$out/program" "$@" -pthread >"$out/log" 2>&1; }
+
+must_run()
+{
+    links "$@" || { fails "linking $*"; return; }
+    if "$out/program" >"$out/log" 2>&1; then passes; else fails "status $?: $*"; fi
+}
+
+must_not_link()
+{
+    if links "$@"; then fails "linked: $*"
+    elif grep -q USE_MEMORY_MGR "$out/log"; then passes
+    else fails "the message does not say why: $*"; fi
+}
+
+for optimise in -O0 -O2; do
+    for mode in on off; do
+        for name in one two caller only_general only_pool static_one static_two; do
+            object $name $mode $optimise
+        done
+    done
+    for mode in on off; do
+        must_run "$out/one.$mode.o" "$out/two.$mode.o"
+        must_run "$out/caller.$mode.o" "$out/only_general.$mode.o"
+        must_run "$out/static_one.$mode.o" "$out/static_two.$mode.o"
+    done
+    must_not_link "$out/one.on.o" "$out/two.off.o"
+    must_not_link "$out/one.off.o" "$out/two.on.o"
+    for name in only_general only_pool; do
+        must_not_link "$out/caller.on.o" "$out/$name.off.o"
+        must_not_link "$out/caller.off.o" "$out/$name.on.o"
+    done
+done
+
+# The default handler: a line on stderr for each misuse, and the program goes on.
+object default_report on -O1
+must_run "$out/default_report.on.o"
+"$out/program" 2>"$out/log" >/dev/null
+if [ "$(awk 'END { print NR }' "$out/log")" = 2 ] && grep -q 'MEMMGR_DOUBLE_FREE' "$out/log" &&
+    grep -q 'MEMMGR_FOREIGN_POINTER' "$out/log" &&
+    [ "$(grep -c 'a small heap' "$out/log")" = 2 ]; then passes
+else fails "the default handler's lines"; fi
+
+# And where it shall abort, the first misuse is the last. (The shell's own word is thrown away.)
+object default_report on -O1 -DMEMMGR_ABORT_ON_MISUSE
+$CC $CFLAGS -o "$out/program" "$out/default_report.on.o" -pthread
+(ulimit -c 0; "$out/program" 2>"$out/log"; exit $?) 2>/dev/null
+status=$?
+if [ $status -gt 128 ] && [ "$(grep -c MEMMGR_ "$out/log")" = 1 ]; then passes
+else fails "MEMMGR_ABORT_ON_MISUSE: status $status"; fi
+
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
