@@ -394,14 +394,15 @@ MEMMGR_GENERAL void memmgr_free_sized(void *ptr, size_t size) {
 #define MMI_SSE2 0
 #endif
 
-// The C library tells whether a second thread was ever started: glibc 2.32 and later.
-#define MMI_TELLS_THREADS 0
+// The C library tells whether a second thread was ever started.
 #if MMI_POSIX && MMI_THREADS && defined(__GLIBC__)
-#if __GLIBC_PREREQ(2, 32)
-#undef MMI_TELLS_THREADS
+#if __GLIBC__ > 2 || __GLIBC_MINOR__ >= 32
 #define MMI_TELLS_THREADS 1
 #include <sys/single_threaded.h>
 #endif
+#endif
+#if !defined(MMI_TELLS_THREADS)
+#define MMI_TELLS_THREADS 0
 #endif
 
 // realloc(p, 0) frees and returns NULL where the C library's does.
@@ -1268,27 +1269,29 @@ MMI_COLD uint32_t mmi_map_block_at(const mmi_entry *map, uint32_t granule) {
 // node. The design is ours; summaries in a radix tree are known from the Go runtime's page
 // allocator.
 
-// Size codes, in order of length: exact below 64 granules, then 16 to a doubling up to 512 KiB,
-// from there on 4 to a doubling, up to 255.
-#define MMI_CODE_FINE 64u    // the first of 16 to a doubling
-#define MMI_CODE_COARSE 208u // the first of 4 to a doubling
+// Size codes, in order of length and up to 255: exact below 64 granules; then 32 to a doubling up
+// to 16 KiB, where most blocks are; 8 to a doubling up to 1 MiB; from there on one.
+#define MMI_CODE_FINE 64u    // the first of 32 to a doubling
+#define MMI_CODE_MIDDLE 192u // of 8
+#define MMI_CODE_COARSE 240u // of 1
 #define MMI_CODE_MAX 255u
 
 // The code of a run of this length.
 MMI_INLINE unsigned mmi_index_code(uint32_t length) {
     if (length < 64) return length;
     unsigned power = mmi_bits_highest(length);
-    if (power < 15) return MMI_CODE_FINE + (power - 6) * 16 + (length >> (power - 4) & 15);
-    unsigned code = MMI_CODE_COARSE + (power - 15) * 4 + (length >> (power - 2) & 3);
-    return code < MMI_CODE_MAX ? code : MMI_CODE_MAX;
+    if (power < 10) return MMI_CODE_FINE + (power - 6) * 32 + (length >> (power - 5) & 31);
+    if (power < 16) return MMI_CODE_MIDDLE + (power - 10) * 8 + (length >> (power - 3) & 7);
+    return MMI_CODE_COARSE + (power - 16 < 15 ? power - 16 : 15);
 }
 
 // The length of the shortest run with this code.
 MMI_FN uint32_t mmi_index_shortest(unsigned code) {
     if (code < MMI_CODE_FINE) return code;
-    unsigned step = code - (code < MMI_CODE_COARSE ? MMI_CODE_FINE : MMI_CODE_COARSE);
-    if (code < MMI_CODE_COARSE) return (16 + step % 16) << (step / 16 + 2);
-    return (4 + step % 4) << (step / 4 + 13);
+    if (code >= MMI_CODE_COARSE) return (uint32_t)1 << (16 + code - MMI_CODE_COARSE);
+    unsigned step = code - (code < MMI_CODE_MIDDLE ? MMI_CODE_FINE : MMI_CODE_MIDDLE);
+    if (code < MMI_CODE_MIDDLE) return (32 + step % 32) << (step / 32 + 1);
+    return (8 + step % 8) << (step / 8 + 7);
 }
 
 // The lowest code all of whose runs have at least this length; MMI_CODE_MAX + 1 when there is none.
@@ -3991,6 +3994,7 @@ const char MEMMGR_LINK = 0;
 #undef MMI_CODE_COARSE
 #undef MMI_CODE_FINE
 #undef MMI_CODE_MAX
+#undef MMI_CODE_MIDDLE
 #undef MMI_COLD
 #undef MMI_ENTRY_GRANULES
 #undef MMI_ERRORS
