@@ -1,5 +1,130 @@
-// memmgr.h 0.1.0: a memory manager in one file.       SPDX-License-Identifier: MIT (full text at
-// the end)
+// memmgr.h 0.1.0: a memory manager in one file. MIT licence, at the end.
+//
+// >>manual
+//
+// DO THIS
+//
+// Copy this file into your project. In exactly one .c or .cpp file write
+//
+//     #define MEMMGR_IMPLEMENTATION
+//     #include "memmgr.h"
+//
+// and include it plainly wherever you call it. Compile every file with -DUSE_MEMORY_MGR for
+// memmgr's own memory management, or none of them for the C library's: the source stays the
+// same, so that a program can be timed on both, or run on malloc under a sanitizer. A mixture
+// does not link.
+//
+// EXAMPLE
+//
+//     static char buffer[65536];
+//     memmgr_pool *pool = memmgr_pool_init(buffer, sizeof buffer, NULL); // a heap inside a buffer
+//     char *text = memmgr_pool_alloc(pool, 100);                         // NULL when it is full
+//     text = memmgr_pool_realloc(pool, text, 200);
+//     memmgr_pool_free(pool, text);
+//     memmgr_pool_free(pool, text);       // reported: MEMMGR_DOUBLE_FREE. The pool is as before
+//     memmgr_pool_print(pool, stdout);    // statistics and a picture
+//     memmgr_pool_destroy(pool);          // reports what was never freed
+//
+//     void *block = memmgr_malloc(100);   // general calls, growing as needed, from any thread
+//     memmgr_free(block);
+//
+// WORDS
+//
+//   granule    16 bytes: every block is a row of granules
+//   block      what a call hands out: live until it is freed
+//   run        free granules between two blocks
+//   map        two bits for every granule, beside the memory: the truth about a segment
+//   entry      the map's 16 bytes for 64 granules (1 KiB)
+//   span       entries that one long block, or one long run, covers
+//   index      a byte for every entry, in a tree: finds a run that is long enough
+//   class      freed blocks of one size that are kept whole for the next request of that size
+//   segment    one stretch of memory: header, classes, index, map, granules
+//   pool       one segment, or several when it grows
+//   heap       the growing pool behind the general calls
+//
+// HOW IT WORKS
+//
+// A block has no header. What is known about it stands in the map, at its granule's place:
+//
+//     granules    [A  A  A ][ free ][B ][K  K ][ free   free ]     A, B live; K kept by its class
+//     start bit    1  0  0    0      1   1  0    0      0
+//     used bit     1  1  1    0      1   0  1    0      0
+//
+// To free is to test one bit pair: is there a live block that starts just here? Anything else is
+// a misuse, known with certainty, and nothing has been touched. Runs need no merging: they are
+// the places where both bits are clear. And free memory holds nothing of memmgr's, no link and
+// no size, so a program that writes after free damages nobody but itself, and idle pages can go
+// back whole.
+//
+// A request goes to its class first (pools of 1 MiB and more): about 45 instructions, and as
+// many to free. When the class is empty the index finds an entry with a run of nearly the best
+// length. When no run will do, all kept blocks are given back to the runs; then a growing pool
+// takes a segment.
+//
+// MISUSE
+//
+// A pointer that is freed, resized or measured and is not the start of a live block is reported
+// to the handler (memmgr_set_error_handler), once, and the call does nothing:
+//
+//   on a granule of free memory                    MEMMGR_DOUBLE_FREE
+//   anywhere else in the pool's granules           MEMMGR_INTERIOR_POINTER
+//   outside of them                                MEMMGR_FOREIGN_POINTER
+//
+// A block that was freed and has been handed out again is live: freeing it by its old pointer is
+// not a misuse that any allocator without tags in its pointers can see.
+//
+// WHAT A CALL COSTS
+//
+// With good fit every call is bounded by a constant, whatever the pool's size and history, but
+// for filling and copying. In a pool with classes that constant is large: the one call that
+// finds no run merges every kept block, up to some thousand of them. MEMMGR_POOL_EAGER keeps
+// none: several times slower on average, and no call above some thousand instructions. A pool
+// under 1 MiB is like that anyway. The map takes 1/64 of the memory, the index 1/1000, a header
+// about 250 bytes.
+//
+// HOW LARGE A POOL
+//
+// memmgr_pool_size_for(live, block) is a bound for the worst program there can be. Counted in
+// granules, let at most m be live and no block be longer than n, and let f be the shortest
+// length that good fit is sure to find when asked for n (f = n up to 63 granules, at most 1/32
+// more up to 16 KiB, 1/8 more up to 1 MiB, twice beyond). When a request of g <= n granules
+// fails, at most m - g are live, every run between them is shorter than f, and there is at most
+// one run more than there are blocks, at most m - g + 1. So the pool has at most (m - g) + (m -
+// g + 1)(f - 1) <= m f - 1 granules: one of m f never fails. Robson (1977) shows that best fit
+// can be driven nearly that far; real programs are not like that, and a tenth above the peak is
+// usually plenty: see peak_used in memmgr_stats.
+//
+// THREADS
+//
+// General calls may be made from any thread; in this version they take one lock. A pool is one
+// thread's at a time, unless it was made with MEMMGR_POOL_LOCKED. Error handlers are called
+// without locks. Visitors, writers, sources and strategies are called with the pool's lock, so
+// they must leave it alone.
+//
+// WITHOUT THE SWITCH
+//
+// General calls are malloc and its family. A pool call is one malloc, with a small header that
+// keeps the pool's limits, counts and list of blocks, so that reset and destroy free everything
+// and a sanitizer sees every block. Misuse is the C library's to judge. A walk shows live blocks
+// only.
+//
+// HOW TO READ THIS FILE
+//
+// It reads downwards. A room opens with a line of // and >>name; what it defines carries its
+// name; it calls only the rooms above it.
+//
+//   config      the options                    map       the two bits of every granule
+//   attributes  how the API is declared        index     finds an entry with a long enough run
+//   types       structs of the API             segment   takes blocks from runs, gives them back
+//   api         its functions                  search    which run: good, first, best, custom
+//   platform    what compiler, what system     class     keeps freed blocks whole
+//   base        assertions, bits, atomics      pool      segments under one roof
+//   text        numbers without stdio          heap      the general calls' pool
+//   layout      every struct, and a drawing    stats     walk, numbers, audit
+//   os          maps memory, locks             draw      pictures, through a walk only
+//   report      errors and their handler       public    the API: validate, lock, call, report
+//                                              libc      the API without the switch
+
 #ifndef MEMMGR_H
 #define MEMMGR_H
 
@@ -13,17 +138,20 @@
 // Every option may be defined before the header is included, in the same way in every file of a
 // program.
 //
-//   USE_MEMORY_MGR            the calls below are memmgr's own; without it the same source runs on
-//   the C library's malloc MEMMGR_IMPLEMENTATION     compile the implementation here; in exactly
-//   one .c or .cpp file MEMMGR_STATIC             everything is static, for a program (or a
-//   library) of one file MEMMGR_NO_THREADS         one thread only: no lock, no atomic operation
-//   MEMMGR_NO_STDIO           no <stdio.h>: memmgr_pool_print is absent
-//   MEMMGR_NO_OS              no operating system: pools live in buffers, general calls in one
-//   static array MEMMGR_STATIC_HEAP_SIZE   bytes of that array (default 65536)
-//   MEMMGR_ASSERT(condition)  how a bug of memmgr's own is caught (default: not at all; assert() in
-//   tests) MEMMGR_ABORT_ON_MISUSE    the default error handler aborts after its line MEMMGR_LOCK(),
-//   MEMMGR_UNLOCK()   one global critical section, for systems whose locks memmgr does not know
-//   MEMMGR_API                placed before every public function (default: extern, or static)
+// clang-format off
+//   USE_MEMORY_MGR           memmgr's own memory management; without it the C library's
+//   MEMMGR_IMPLEMENTATION    compile the implementation here: in exactly one .c or .cpp file
+//   MEMMGR_STATIC            everything is static: for a program, or a library, of one file
+//   MEMMGR_NO_THREADS        one thread only: no lock, no atomic operation, C99 will do
+//   MEMMGR_NO_STDIO          no <stdio.h>, and no memmgr_pool_print
+//   MEMMGR_NO_OS             no operating system: pools in buffers, general calls in a static array
+//   MEMMGR_STATIC_HEAP_SIZE  bytes of that array (default 65536)
+//   MEMMGR_ASSERT(condition) what becomes of a bug of memmgr's own (default: nothing)
+//   MEMMGR_ABORT_ON_MISUSE   the default error handler aborts after its line
+//   MEMMGR_LOCK()            enter and leave one critical section around whatever needs a lock, for
+//   MEMMGR_UNLOCK()          systems whose locks memmgr does not know
+//   MEMMGR_API               stands before every public function (default: extern, or static)
+// clang-format on
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -148,9 +276,8 @@ enum {
     MEMMGR_POOL_FILL = 1u << 1,   // fresh blocks are filled with 0xCC, freed ones with 0xDD
     MEMMGR_POOL_GUARD = 1u << 2,  // reserved: refused in this version
     MEMMGR_POOL_TRACK = 1u << 3,  // reserved: refused in this version
-    MEMMGR_POOL_GROW =
-        1u << 4, // takes more memory from its source when it is full (memmgr_pool_create only)
-    MEMMGR_POOL_EAGER = 1u << 5 // merges at every free: the lowest worst case, a slower average
+    MEMMGR_POOL_GROW = 1u << 4,   // takes more from its source when full (memmgr_pool_create)
+    MEMMGR_POOL_EAGER = 1u << 5   // merges at every free: the lowest worst case, a slower average
 };
 
 // How a pool is made. A zeroed one means the defaults.
@@ -173,9 +300,9 @@ typedef void (*memmgr_error_handler)(const memmgr_report *report, void *ctx);
 // >>api
 
 // --- General purpose. Thread-safe.
-// --------------------------------------------------------------------------------- Alignment is 16
-// bytes on 64-bit targets, that of max_align_t elsewhere. Failure is NULL (and errno ENOMEM where
-// there is an errno), with nothing changed.
+
+// Every block is aligned to 16 bytes; without the switch, as the C library aligns it. Failure is
+// NULL (and errno ENOMEM, where there is an errno), with nothing changed.
 
 // `size` bytes, uninitialised. Size 0 gives a unique pointer that may be freed.
 MEMMGR_GENERAL void *memmgr_malloc(size_t size);
@@ -213,8 +340,9 @@ MEMMGR_API void memmgr_stats_get(memmgr_stats *out);
 MEMMGR_API size_t memmgr_trim(void);
 
 // --- Pools. One thread at a time, unless made with MEMMGR_POOL_LOCKED.
-// --------------------------------------------- A NULL or destroyed pool is reported as
-// MEMMGR_BAD_ARGUMENT, and the call returns NULL, 0, false or the error.
+
+// A NULL pool, or one in a buffer that has been destroyed, is reported as MEMMGR_BAD_ARGUMENT; the
+// call returns NULL, 0, false or that error.
 
 // Makes a pool inside `buffer`, of any alignment. desc NULL: the defaults. NULL when the buffer is
 // NULL or too small for one block, or the desc is invalid (reported). The pool needs no memory but
@@ -223,7 +351,7 @@ MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr
 
 // Makes a pool of at least `capacity` bytes in memory that it takes from desc->source (zeroed: the
 // operating system). With MEMMGR_POOL_GROW it takes more when it is full, up to desc->limit. NULL
-// when the source has none.
+// when the source has none, or the limit is less than the capacity.
 MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_desc *desc);
 
 // Ends a pool and gives its memory back. Live blocks are reported as leaks, up to 16 one by one;
@@ -261,8 +389,11 @@ MEMMGR_API size_t memmgr_pool_usable_size(const memmgr_pool *pool, const void *p
 // Is `ptr` the start of a live block of this pool? Never reports.
 MEMMGR_API bool memmgr_pool_owns(const memmgr_pool *pool, const void *ptr);
 
-// A snapshot. Cost: linear in the pool. `out` NULL does nothing.
+// A snapshot; what classes keep is merged first. Cost: constant but for that. `out` NULL does
+// nothing.
 MEMMGR_API void memmgr_pool_stats(const memmgr_pool *pool, memmgr_stats *out);
+
+// Two of its numbers. Cost: constant.
 MEMMGR_API size_t memmgr_pool_bytes_used(const memmgr_pool *pool);
 MEMMGR_API size_t memmgr_pool_bytes_free(const memmgr_pool *pool);
 
@@ -292,7 +423,6 @@ MEMMGR_API void memmgr_pool_print(const memmgr_pool *pool, FILE *out);
 MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block);
 
 // --- Errors.
-// -------------------------------------------------------------------------------------------------------
 
 // Called for every misuse and leak, without locks held, from whichever thread found it; it may call
 // memmgr. NULL restores the default, which writes one line to stderr. Set it before other threads
