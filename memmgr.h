@@ -191,9 +191,12 @@ extern "C" {
 #else
 #define MEMMGR_LINK memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files_do_not
 #endif
-#if !defined(MEMMGR_STATIC) && (defined(__GNUC__) || defined(__clang__))
+#if !defined(MEMMGR_STATIC)
 extern const char MEMMGR_LINK;
-__attribute__((used)) static const char *const memmgr_link = &MEMMGR_LINK;
+#if defined(__GNUC__) || defined(__clang__)
+__attribute__((used))
+#endif
+static const char *const memmgr_link = &MEMMGR_LINK;
 #endif
 
 // >>types
@@ -810,8 +813,11 @@ MMI_FN void mmi_text_to_file(const char *line, size_t length, void *ctx) {
 #define MMI_GRANULE ((size_t)16)
 #define MMI_GRANULE_SHIFT 4
 #define MMI_ENTRY_GRANULES 64
-#define MMI_NONE UINT32_MAX          // no granule, no entry
-#define MMI_GRANULES_MAX 0xFFFFF000u // of one segment: 64 GiB
+#define MMI_NONE UINT32_MAX // no granule, no entry
+#define MMI_GRANULES_64G 0xFFFFF000u
+#define MMI_GRANULES_MAX                                                                           \
+    (SIZE_MAX / MMI_GRANULE < MMI_GRANULES_64G ? (uint32_t)(SIZE_MAX / MMI_GRANULE)                \
+                                               : MMI_GRANULES_64G) // of one segment
 
 // Two bits for each granule say all there is to know about it:
 //
@@ -1768,105 +1774,104 @@ typedef struct {
     size_t size;      // as the caller gave it
 } mmi_request;
 
-// What was found: a run, and where in it. at is MMI_NONE when nothing was.
+// What was found: a run, and where in it the block is to lie. Of no meaning when nothing was.
 typedef struct {
+    mmi_segment *segment; // NULL: nothing yet
     mmi_run run;
     uint32_t at;
 } mmi_found;
 
-// How many runs of the request's own size code are looked at: they may be long enough or not.
+// How many runs are looked at that may be long enough or not, when none is that must be.
 #define MMI_CANDIDATES 8
 
-// Lays the request into a run, at its low end. at is MMI_NONE when it does not fit.
-MMI_FN mmi_found mmi_search_lay(const mmi_segment *segment, mmi_run run, const mmi_request *want) {
-    mmi_found found = {run, mmi_segment_place(segment, run, want->length, want->alignment)};
-    return found;
-}
-
-// The shortest run that starts in an entry and that the request fits into.
-MMI_FN mmi_found mmi_search_entry(const mmi_segment *segment, uint32_t entry,
-                                  const mmi_request *want) {
+// The shortest run that starts in an entry and that the request fits into. False for none.
+MMI_FN bool mmi_search_entry(mmi_segment *segment, uint32_t entry, const mmi_request *want,
+                             mmi_found *found) {
     const mmi_entry *map = mmi_map_of(segment);
-    mmi_found best = {{0, UINT32_MAX}, MMI_NONE};
     uint64_t left = mmi_map_runs(map, entry);
+    found->segment = NULL;
+    found->run.length = UINT32_MAX;
     for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;) {
-        if (run.length >= best.run.length) continue;
-        mmi_found found = mmi_search_lay(segment, run, want);
-        if (found.at != MMI_NONE) best = found;
+        if (run.length >= found->run.length) continue;
+        uint32_t at = mmi_segment_place(segment, run, want->length, want->alignment);
+        if (at == MMI_NONE) continue;
+        found->segment = segment;
+        found->run = run;
+        found->at = at;
     }
-    return best;
+    return found->segment != NULL;
 }
 
-// Runs that may or may not be long enough: the one that grew last, and a few of the request's code.
-MMI_FN mmi_found mmi_search_candidates(const mmi_segment *segment, const mmi_request *want) {
+// Runs that may be long enough or not: the one that grew last, and the first few of the request's
+// code or above.
+MMI_FN bool mmi_search_candidates(mmi_segment *segment, const mmi_request *want, mmi_found *found) {
     unsigned code = mmi_index_code(want->length);
     uint32_t entry = segment->last_merged;
-    mmi_found found = {{0, 0}, MMI_NONE};
-    if (mmi_index_level(segment, 0)[entry] >= code) found = mmi_search_entry(segment, entry, want);
+    if (mmi_index_level(segment, 0)[entry] >= code && mmi_search_entry(segment, entry, want, found))
+        return true;
     entry = 0;
-    for (unsigned i = 0; found.at == MMI_NONE && i < MMI_CANDIDATES; i++, entry++) {
+    for (unsigned i = 0; i < MMI_CANDIDATES; i++, entry++) {
         entry = mmi_index_next(segment, entry, code);
-        if (entry == MMI_NONE) break;
-        found = mmi_search_entry(segment, entry, want);
+        if (entry == MMI_NONE) return false;
+        if (mmi_search_entry(segment, entry, want, found)) return true;
     }
-    return found;
+    return false;
 }
 
 // Good fit: an entry whose longest run is nearly the shortest that will do, and the best run in it.
-// Constant time.
-MMI_FN mmi_found mmi_search_good(const mmi_segment *segment, const mmi_request *want) {
+// A run of the request's own code may be too short; one of the next cannot be. Constant time.
+MMI_FN bool mmi_search_good(mmi_segment *segment, const mmi_request *want, mmi_found *found) {
     size_t length = want->length;
     if (want->alignment > MMI_GRANULE) length += (want->alignment >> MMI_GRANULE_SHIFT) - 1;
     if (length <= segment->granule_count) {
-        unsigned code = mmi_index_code_for((uint32_t)length);
-        uint32_t entry = code <= MMI_CODE_MAX ? mmi_index_find(segment, code) : MMI_NONE;
-        if (entry != MMI_NONE) return mmi_search_entry(segment, entry, want);
+        unsigned code = mmi_index_code((uint32_t)length);
+        unsigned last = mmi_index_code_for((uint32_t)length);
+        for (; code <= last && code <= MMI_CODE_MAX; code++) {
+            uint32_t entry = mmi_index_find(segment, code);
+            if (entry == MMI_NONE) break;
+            if (mmi_search_entry(segment, entry, want, found)) return true;
+        }
     }
-    return mmi_search_candidates(segment, want);
+    return mmi_search_candidates(segment, want, found);
 }
 
 // A run as a strategy sees it.
-MMI_FN memmgr_block mmi_search_show(const mmi_segment *segment, mmi_run run) {
+MMI_FN memmgr_block mmi_search_show(const mmi_found *found) {
     memmgr_block block = {NULL, 0, false, NULL, 0, 0};
-    block.address = mmi_segment_address(segment, run.at);
-    block.size = (size_t)run.length << MMI_GRANULE_SHIFT;
+    block.address = mmi_segment_address(found->segment, found->run.at);
+    block.size = (size_t)found->run.length << MMI_GRANULE_SHIFT;
     return block;
 }
 
-// Does the pool's strategy prefer this run to the best one so far?
-MMI_FN bool mmi_search_prefers(const memmgr_pool_desc *desc, const mmi_segment *segment,
-                               const mmi_found *found, const mmi_segment *best_segment,
+// Does the pool's strategy take a run instead of the best one so far?
+MMI_FN bool mmi_search_prefers(const memmgr_pool_desc *desc, const mmi_found *found,
                                const mmi_found *best, size_t size) {
     if (desc->fit != MEMMGR_FIT_CUSTOM)
-        return best->at == MMI_NONE || found->run.length < best->run.length;
-    memmgr_block candidate = mmi_search_show(segment, found->run), shown;
-    if (best->at == MMI_NONE) return desc->choose(&candidate, NULL, size, desc->choose_ctx);
-    shown = mmi_search_show(best_segment, best->run);
+        return !best->segment || found->run.length < best->run.length;
+    memmgr_block candidate = mmi_search_show(found);
+    if (!best->segment) return desc->choose(&candidate, NULL, size, desc->choose_ctx);
+    memmgr_block shown = mmi_search_show(best);
     return desc->choose(&candidate, &shown, size, desc->choose_ctx);
 }
 
 // First fit stops at the first run that fits; best fit and the user's own strategy see all of them.
-// Linear in the segment. `best` is what was found in the segments before; returns where it now
-// lies.
-MMI_FN const mmi_segment *mmi_search_all(const mmi_segment *segment, const mmi_request *want,
-                                         const memmgr_pool_desc *desc,
-                                         const mmi_segment *best_segment, mmi_found *best) {
+// `best` is what was found in the segments before. Linear in the segment.
+MMI_FN void mmi_search_all(mmi_segment *segment, const mmi_request *want,
+                           const memmgr_pool_desc *desc, mmi_found *best) {
     const mmi_entry *map = mmi_map_of(segment);
     unsigned code = mmi_index_code(want->length);
-    uint32_t entry = 0;
-    for (; (entry = mmi_index_next(segment, entry, code)) != MMI_NONE; entry++) {
+    for (uint32_t entry = 0;; entry++) {
+        entry = mmi_index_next(segment, entry, code);
+        if (entry == MMI_NONE) return;
         uint64_t left = mmi_map_runs(map, entry);
         for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;) {
-            mmi_found found = mmi_search_lay(segment, run, want);
-            if (found.at == MMI_NONE ||
-                !mmi_search_prefers(desc, segment, &found, best_segment, best, want->size))
-                continue;
+            uint32_t at = mmi_segment_place(segment, run, want->length, want->alignment);
+            mmi_found found = {segment, run, at};
+            if (at == MMI_NONE || !mmi_search_prefers(desc, &found, best, want->size)) continue;
             *best = found;
-            best_segment = segment;
-            if (desc->fit == MEMMGR_FIT_FIRST) return segment;
+            if (desc->fit == MEMMGR_FIT_FIRST) return;
         }
     }
-    return best_segment;
 }
 
 // >>class
@@ -2154,6 +2159,7 @@ MMI_FN size_t mmi_pool_growth(const memmgr_pool *pool, size_t least) {
 
 // Adds a segment that the request fits into. Asks the source for less when it does not have much.
 MMI_FN mmi_segment *mmi_pool_grow(memmgr_pool *pool, const mmi_request *want) {
+    if (!(pool->desc.flags & MEMMGR_POOL_GROW)) return NULL;
     size_t slack = want->alignment >> MMI_GRANULE_SHIFT;
     size_t least = mmi_pool_segment_size(want->length + slack);
     least = least ? mmi_pool_map_size(&pool->desc, least) : 0;
@@ -2182,22 +2188,18 @@ MMI_FN void mmi_pool_shrink(memmgr_pool *pool, mmi_segment *segment) {
 
 // --- allocation
 
-// Looks for a run in every segment, as the strategy says.
-MMI_FN mmi_segment *mmi_pool_search(const memmgr_pool *pool, const mmi_request *want,
-                                    mmi_found *found) {
-    const mmi_segment *best = NULL;
-    found->at = MMI_NONE;
+// Looks for a run in every segment, as the strategy says. False for none.
+MMI_FN bool mmi_pool_search(const memmgr_pool *pool, const mmi_request *want, mmi_found *found) {
+    found->segment = NULL;
     for (uint32_t i = 0; i < pool->segment_count; i++) {
-        const mmi_segment *segment = mmi_pool_segment(pool, i);
-        if (mmi_pool_is_good(pool)) {
-            *found = mmi_search_good(segment, want);
-            if (found->at != MMI_NONE) return (mmi_segment *)(uintptr_t)segment;
-        } else {
-            best = mmi_search_all(segment, want, &pool->desc, best, found);
-            if (best && pool->desc.fit == MEMMGR_FIT_FIRST) break;
-        }
+        mmi_segment *segment = mmi_pool_segment(pool, i);
+        if (!mmi_pool_is_good(pool))
+            mmi_search_all(segment, want, &pool->desc, found);
+        else if (mmi_search_good(segment, want, found))
+            return true;
+        if (found->segment && pool->desc.fit == MEMMGR_FIT_FIRST) return true;
     }
-    return (mmi_segment *)(uintptr_t)best;
+    return found->segment != NULL;
 }
 
 MMI_FN bool mmi_pool_flush(const memmgr_pool *pool) {
@@ -2221,21 +2223,19 @@ MMI_INLINE void mmi_pool_count_out(memmgr_pool *pool, uint32_t length) {
 // A block by search: in the runs, then with the kept blocks merged into them, then in more memory.
 MMI_COLD void *mmi_pool_alloc_searched(memmgr_pool *pool, const mmi_request *want) {
     mmi_found found;
-    mmi_segment *segment = mmi_pool_search(pool, want, &found);
-    if (!segment && mmi_pool_flush(pool)) segment = mmi_pool_search(pool, want, &found);
-    if (!segment && (pool->desc.flags & MEMMGR_POOL_GROW) && mmi_pool_grow(pool, want))
-        segment = mmi_pool_search(pool, want, &found);
-    if (!segment) {
+    if (!mmi_pool_search(pool, want, &found) &&
+        !(mmi_pool_flush(pool) && mmi_pool_search(pool, want, &found)) &&
+        !(mmi_pool_grow(pool, want) && mmi_pool_search(pool, want, &found))) {
         pool->failures++;
         return NULL;
     }
-    uint32_t count = mmi_class_batch(segment, want->length);
+    uint32_t count = mmi_class_batch(found.segment, want->length);
     if (found.at + count * want->length > found.run.at + found.run.length) count = 1;
-    mmi_segment_take(segment, found.run, found.at, want->length * count);
-    mmi_class_fill(segment, found.at, want->length, count);
+    mmi_segment_take(found.segment, found.run, found.at, want->length * count);
+    mmi_class_fill(found.segment, found.at, want->length, count);
     mmi_pool_count_in(pool, want->length);
-    if (pool->segments) pool->recent = segment;
-    return mmi_segment_address(segment, found.at);
+    if (pool->segments) pool->recent = found.segment;
+    return mmi_segment_address(found.segment, found.at);
 }
 
 // Granules of a block of so many bytes. It may be more than any segment has.
@@ -2322,13 +2322,12 @@ MMI_FN bool mmi_pool_resize(memmgr_pool *pool, const mmi_live *block, uint32_t l
 MMI_FN void *mmi_pool_alloc_roomy(memmgr_pool *pool, uint32_t length, size_t size) {
     mmi_request want = {length * 2, MMI_GRANULE, size};
     mmi_found found;
-    mmi_segment *segment = NULL;
-    if (length > MMI_ENTRY_GRANULES && length < MMI_GRANULES_MAX / 2 && mmi_pool_is_good(pool))
-        segment = mmi_pool_search(pool, &want, &found);
-    if (!segment) return mmi_pool_alloc(pool, MMI_GRANULE, size);
-    mmi_segment_take(segment, found.run, found.at, length);
+    bool large = length > MMI_ENTRY_GRANULES && length < MMI_GRANULES_MAX / 2;
+    if (!large || !mmi_pool_is_good(pool) || !mmi_pool_search(pool, &want, &found))
+        return mmi_pool_alloc(pool, MMI_GRANULE, size);
+    mmi_segment_take(found.segment, found.run, found.at, length);
     mmi_pool_count_in(pool, length);
-    return mmi_segment_address(segment, found.at);
+    return mmi_segment_address(found.segment, found.at);
 }
 
 #define MMI_MOVED_MAX 16u // granules that are copied sooner than runs are split and merged
@@ -4136,6 +4135,7 @@ const char MEMMGR_LINK = 0;
 #undef MMI_FN
 #undef MMI_GNUC
 #undef MMI_GRANULE
+#undef MMI_GRANULES_64G
 #undef MMI_GRANULES_MAX
 #undef MMI_GRANULE_SHIFT
 #undef MMI_HEAP_FIRST

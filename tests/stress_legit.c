@@ -1,5 +1,5 @@
 // stress_legit.c: legitimate operations only; one report is a failure. The argument is their number
-// (default two million); a thousand million takes a minute or two:
+// (default two million); a thousand million takes about a minute:
 //
 //     build/tests/stress_legit 1000000000
 #include <stdio.h>

@@ -6,7 +6,7 @@
 // blocks shows.
 #include "support.h"
 
-enum { MODEL_SLOTS = 1 << 18, MODEL_REGIONS = 256, MODEL_RECENT = 64 };
+enum { MODEL_SLOTS = 1 << 18, MODEL_REGIONS = 256, MODEL_RECENT = 64, REGION_MAX = 1 << 26 };
 
 typedef struct {
     unsigned char *at;
@@ -105,7 +105,7 @@ static void regions_learn(void) {
 
 static void *model_map(size_t size, void *ctx) {
     (void)ctx;
-    if (test_chance(10) || m.region_count == MODEL_REGIONS) return NULL;
+    if (test_chance(10) || m.region_count == MODEL_REGIONS || size > REGION_MAX) return NULL;
     unsigned char *raw = (unsigned char *)malloc(size + 64);
     if (!raw) return NULL;
     memset(raw, 0xB5, size + 64);
@@ -270,7 +270,7 @@ static size_t model_size(void) {
     case 3:
         return test_below(m.capacity + 1);
     case 4:
-        return opaque(test_chance(50) ? SIZE_MAX : SIZE_MAX / 2) - test_below(64);
+        return opaque(SWITCH_ON && test_chance(50) ? SIZE_MAX / 2 : SIZE_MAX) - test_below(64);
     default:
         return test_log_uniform(1, m.max_size);
     }
@@ -300,7 +300,8 @@ static void model_alloc(void) {
         alignment = (size_t)1 << test_below(test_chance(5) ? 23 : 10);
         pointer = memmgr_pool_aligned_alloc(m.pool, alignment, size);
     } else if (kind == 1) {
-        bool overflows = size > SIZE_MAX / 4;
+        bool overflows = size > SIZE_MAX / 8;
+        if (overflows) count = 4;
         size = overflows ? size : size / count;
         pointer = memmgr_pool_calloc(m.pool, count, size);
         size = overflows ? SIZE_MAX : size * count;

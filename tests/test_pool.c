@@ -504,6 +504,7 @@ static void test_pool_created(void) {
     // Without the switch a pool takes no memory before its blocks do.
     for (size_t less = 0; less < 10000 && SWITCH_ON; less += 100) {
         CHECK(memmgr_pool_create(opaque(SIZE_MAX) - less, NULL) == NULL);
+        if (sizeof(size_t) < 8) continue; // half of the address space may be there
         CHECK(memmgr_pool_create(opaque(SIZE_MAX / 2) + 5000 - less, NULL) == NULL);
     }
     CHECK_SILENT();
