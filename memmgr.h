@@ -99,7 +99,8 @@
 // General calls may be made from any thread; in this version they take one lock. A pool is one
 // thread's at a time, unless it was made with MEMMGR_POOL_LOCKED. Error handlers are called
 // without locks. Visitors, writers, sources and strategies are called with the pool's lock, so
-// they must leave it alone.
+// they must leave it alone. A process may fork at any time: general calls work on in the child; a
+// locked pool does if no other thread was in it.
 //
 // WITHOUT THE SWITCH
 //
@@ -508,6 +509,9 @@ MEMMGR_GENERAL void memmgr_free_sized(void *ptr, size_t size) {
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#if MMI_THREADS
+#include <pthread.h>
+#endif
 #endif
 
 #if MMI_WINDOWS
@@ -858,7 +862,6 @@ typedef struct {
 //   level 1   [9.4.....][................]        a byte for each node below
 //   level 0   [..9.....][4...3...][......]        a byte for each entry of the map
 #define MMI_NODE 64
-#define MMI_NODE_SHIFT 6
 #define MMI_LEVELS_MAX 5 // 64^5 entries: 2^30, more than MMI_GRANULES_MAX has
 
 // A size class: freed blocks of exactly one size that are kept whole for the next request of that
@@ -929,6 +932,7 @@ struct memmgr_pool {
 //   mmi_os_purge(memory, size)   gives whole pages back, keeps the addresses; bytes that were held
 //   mmi_os_no_memory()           errno
 //   mmi_os_write_error(text)     one line for whoever looks
+//   mmi_os_at_fork(before, after)   to be called around each fork, after in both processes
 //   mmi_lock_...                 mutual exclusion, not recursive
 
 #if MMI_POSIX
@@ -1003,6 +1007,14 @@ MMI_FN void mmi_os_write_error(const char *text, size_t length) {
 MMI_FN void mmi_os_abort(void) { abort(); }
 MMI_FN void mmi_os_yield(void) { (void)sched_yield(); }
 
+MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void)) {
+#if MMI_THREADS
+    (void)pthread_atfork(before, after, after);
+#else
+    (void)before, (void)after;
+#endif
+}
+
 #elif MMI_WINDOWS
 
 MMI_FN size_t mmi_os_page(void) {
@@ -1033,6 +1045,9 @@ MMI_FN void mmi_os_write_error(const char *text, size_t length) {
 
 MMI_FN void mmi_os_abort(void) { abort(); }
 MMI_FN void mmi_os_yield(void) { (void)SwitchToThread(); }
+MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void)) {
+    (void)before, (void)after; // there is no fork
+}
 
 #else
 
@@ -1059,6 +1074,7 @@ MMI_FN void mmi_os_abort(void) {
     }
 }
 MMI_FN void mmi_os_yield(void) {}
+MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void)) { (void)before, (void)after; }
 
 #endif
 
@@ -2501,6 +2517,10 @@ MMI_COLD memmgr_pool *mmi_heap_create(void) {
     return mmi_pool_make(mmi_heap_memory, sizeof mmi_heap_memory, &desc, true, false);
 }
 #else
+// A fork finds the heap at rest, and leaves it so in both processes.
+MMI_FN void mmi_heap_before_fork(void) { mmi_lock_acquire(&mmi_heap_lock); }
+MMI_FN void mmi_heap_after_fork(void) { mmi_lock_release(&mmi_heap_lock); }
+
 #define MMI_HEAP_FIRST ((size_t)64 << 20) // bytes reserved at first, and less where there is less
 
 MMI_COLD memmgr_pool *mmi_heap_create(void) {
@@ -2511,6 +2531,7 @@ MMI_COLD memmgr_pool *mmi_heap_create(void) {
     desc.flags = MEMMGR_POOL_GROW;
     for (size_t size = MMI_HEAP_FIRST; !pool && size >= 65536; size /= 4)
         pool = mmi_pool_create(size, &desc);
+    if (pool) mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork);
     return pool;
 }
 #endif
@@ -4155,7 +4176,6 @@ const char MEMMGR_LINK = 0;
 #undef MMI_MOVED_MAX
 #undef MMI_MSVC
 #undef MMI_NODE
-#undef MMI_NODE_SHIFT
 #undef MMI_NONE
 #undef MMI_POOL_SIZE
 #undef MMI_POSIX

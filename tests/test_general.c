@@ -4,6 +4,11 @@
 #include "threads.h"
 
 #include <errno.h>
+#if HAVE_THREADS
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 // Where general calls draw from one small array, less is asked of them.
 #ifdef MEMMGR_NO_OS
@@ -559,6 +564,44 @@ static void test_general_threads_first_call(void) {
     CHECK_SILENT();
 }
 
+// A fork while other threads are in the heap: the child's calls work.
+typedef struct {
+    atomic_bool done;
+    int children;
+} fork_state;
+
+static void fork_work(void *ctx, size_t index) {
+    fork_state *state = (fork_state *)ctx;
+    if (index != 0) {
+        while (!atomic_load(&state->done))
+            memmgr_free(memmgr_malloc(index * 100));
+        return;
+    }
+    for (int round = 0; round < 100; round++) {
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(5); // a deadlock ends here, as a failure
+            void *block = memmgr_malloc(1000);
+            memmgr_free(block);
+            _exit(block ? 0 : 1);
+        }
+        int status = 1;
+        if (child < 0 || waitpid(child, &status, 0) != child || status != 0) break;
+        state->children++;
+    }
+    atomic_store(&state->done, true);
+}
+
+static void test_general_threads_fork(void) {
+    fork_state state;
+    atomic_init(&state.done, false);
+    state.children = 0;
+    reports_start();
+    CHECK(threads_run(fork_work, &state));
+    CHECK_EQUAL(state.children, 100);
+    CHECK_SILENT();
+}
+
 #endif
 
 static const test_case tests[] = {
@@ -578,6 +621,7 @@ static const test_case tests[] = {
     TEST(test_general_threads_share_a_growing_pool),
     TEST(test_general_threads_race_to_free),
     TEST(test_general_threads_first_call),
+    TEST(test_general_threads_fork),
 #endif
 };
 
