@@ -56,8 +56,8 @@
 // no size, so a program that writes after free damages nobody but itself, and idle pages can go
 // back whole.
 //
-// A request goes to its class first (pools of 1 MiB and more): about 45 instructions, and as
-// many to free. When the class is empty the index finds an entry with a run of nearly the best
+// A request goes to its class first (pools of 1 MiB and more): about 50 instructions, and 80 to
+// free. When the class is empty the index finds an entry with a run of nearly the best
 // length. When no run will do, all kept blocks are given back to the runs; then a growing pool
 // takes a segment.
 //
@@ -80,7 +80,7 @@
 // finds no run merges every kept block, up to some thousand of them. MEMMGR_POOL_EAGER keeps
 // none: several times slower on average, and no call above some thousand instructions. A pool
 // under 1 MiB is like that anyway. The map takes 1/64 of the memory, the index 1/1000, a header
-// about 250 bytes.
+// about 300 bytes.
 //
 // HOW LARGE A POOL
 //
@@ -148,7 +148,7 @@
 //   MEMMGR_NO_OS             no operating system: pools in buffers, general calls in a static array
 //   MEMMGR_STATIC_HEAP_SIZE  bytes of that array (default 65536)
 //   MEMMGR_ASSERT(condition) what becomes of a bug of memmgr's own (default: nothing)
-//   MEMMGR_ABORT_ON_MISUSE   the default error handler aborts after its line
+//   MEMMGR_ABORT_ON_MISUSE   the default error handler aborts after its line, for leaks too
 //   MEMMGR_LOCK()            enter and leave one critical section around whatever needs a lock, for
 //   MEMMGR_UNLOCK()          systems whose locks memmgr does not know
 //   MEMMGR_API               stands before every public function (default: extern, or static)
@@ -205,13 +205,13 @@ static const char *const memmgr_link = &MEMMGR_LINK;
 // What a call found. Never two of them at once; MEMMGR_OK is 0.
 typedef enum {
     MEMMGR_OK,
-    MEMMGR_OUT_OF_MEMORY,    // no room: never reported, only returned and counted
+    MEMMGR_OUT_OF_MEMORY,    // no room: never reported, only counted
     MEMMGR_BAD_ARGUMENT,     // a NULL pool, an alignment that is no power of two, an unknown flag
     MEMMGR_DOUBLE_FREE,      // the pointer lies on a granule of free memory
     MEMMGR_INTERIOR_POINTER, // the pointer lies in the pool, but no live block starts there
     MEMMGR_FOREIGN_POINTER,  // the pointer is not the pool's at all
-    MEMMGR_OVERRUN,          // guard bytes behind or before a block were changed
-    MEMMGR_USE_AFTER_FREE,   // a freed block was written to
+    MEMMGR_OVERRUN,          // reserved: guard bytes behind or before a block were changed
+    MEMMGR_USE_AFTER_FREE,   // reserved: a freed block was written to
     MEMMGR_CORRUPT,          // the pool's own data are damaged
     MEMMGR_LEAK              // a block was live when its pool was destroyed
 } memmgr_error;
@@ -349,17 +349,19 @@ MEMMGR_API size_t memmgr_trim(void);
 // call returns NULL, 0, false or that error.
 
 // Makes a pool inside `buffer`, of any alignment. desc NULL: the defaults. NULL when the buffer is
-// NULL or too small for one block, or the desc is invalid (reported). The pool needs no memory but
-// the buffer, and no destroy. Cost: constant but for clearing the map, 1/64 of the buffer.
+// too small for one block (about 400 bytes), or, reported, NULL itself or the desc invalid. With
+// the switch on the pool needs no memory but the buffer, and no destroy. Cost: clears the map, 1/64
+// of the buffer.
 MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr_pool_desc *desc);
 
-// Makes a pool of at least `capacity` bytes in memory that it takes from desc->source (zeroed: the
-// operating system). With MEMMGR_POOL_GROW it takes more when it is full, up to desc->limit. NULL
-// when the source has none, or the limit is less than the capacity.
+// Makes a pool of at least `capacity` bytes, its own data among them, in memory that it takes from
+// desc->source (zeroed: the operating system). With MEMMGR_POOL_GROW it takes more when it is full,
+// up to desc->limit. NULL when the source has none, or the limit is less than the capacity.
 MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_desc *desc);
 
-// Ends a pool and gives its memory back. Live blocks are reported as leaks, up to 16 one by one;
-// returns how many there were. NULL: 0.
+// Ends a pool and gives its memory back. Live blocks are reported as leaks, 16 of them one by one
+// and the rest as one report with a NULL pointer; returns how many there were. NULL: 0. Cost:
+// linear in the pool.
 MEMMGR_API size_t memmgr_pool_destroy(memmgr_pool *pool);
 
 // Frees every block at once. Cost: that of memmgr_pool_init.
@@ -377,7 +379,8 @@ MEMMGR_API void *memmgr_pool_calloc(memmgr_pool *pool, size_t count, size_t size
 // NULL).
 MEMMGR_API void *memmgr_pool_aligned_alloc(memmgr_pool *pool, size_t alignment, size_t size);
 
-// Resizes a block, in place where there is room, else by moving it. ptr NULL: as memmgr_pool_alloc.
+// Resizes a block: shrinks it in place; grows it in place where there is room, or moves it (small
+// ones may move where there is room, too). ptr NULL: as memmgr_pool_alloc.
 // Size 0 shrinks to the smallest block. On failure NULL, and the block is intact. A pointer that is
 // not a live block of this pool is reported and NULL returned.
 MEMMGR_API void *memmgr_pool_realloc(memmgr_pool *pool, void *ptr, size_t size);
@@ -390,18 +393,20 @@ MEMMGR_API memmgr_error memmgr_pool_free(memmgr_pool *pool, void *ptr);
 // reported; 0.
 MEMMGR_API size_t memmgr_pool_usable_size(const memmgr_pool *pool, const void *ptr);
 
-// Is `ptr` the start of a live block of this pool? Never reports.
+// Is `ptr` the start of a live block of this pool? Reports nothing about the pointer. Cost:
+// constant; without the switch linear.
 MEMMGR_API bool memmgr_pool_owns(const memmgr_pool *pool, const void *ptr);
 
-// A snapshot; what classes keep is merged first. Cost: constant but for that. `out` NULL does
-// nothing.
+// A snapshot. What classes keep is merged first, so that this is a change to the pool: not for two
+// threads at once, unless it is locked. Cost: constant but for the merging; with other strategies
+// than good fit linear in the pool. `out` NULL does nothing.
 MEMMGR_API void memmgr_pool_stats(const memmgr_pool *pool, memmgr_stats *out);
 
 // Two of its numbers. Cost: constant.
 MEMMGR_API size_t memmgr_pool_bytes_used(const memmgr_pool *pool);
 MEMMGR_API size_t memmgr_pool_bytes_free(const memmgr_pool *pool);
 
-// A request of this size succeeds now (at default alignment, in one thread).
+// A request of this size succeeds now, at default alignment. As memmgr_pool_stats.
 MEMMGR_API size_t memmgr_pool_largest_free(const memmgr_pool *pool);
 
 // Audits everything the pool knows about itself. MEMMGR_OK, or MEMMGR_CORRUPT (reported). Cost:
@@ -423,7 +428,8 @@ MEMMGR_API void memmgr_pool_print(const memmgr_pool *pool, FILE *out);
 
 // Bytes of a buffer in which requests never fail, as long as the live blocks' sizes, each rounded
 // up to 16 (and 0 to 16), sum to at most `max_live_bytes` and none is over `max_block`: good fit,
-// default alignment. 0 when no buffer is large enough. See "HOW LARGE A POOL" in the manual.
+// default alignment. 0 when no buffer is large enough, or `max_block` is above 32 GiB. See "HOW
+// LARGE A POOL" in the manual.
 MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block);
 
 // --- Errors.
@@ -859,7 +865,7 @@ typedef struct {
 // none; above each node of 64 such bytes one byte, their largest; and so up to a single node.
 //
 //   level 2   [9.......]                          64 bytes, one node: the root
-//   level 1   [9.4.....][................]        a byte for each node below
+//   level 1   [94......][................]        a byte for each node below
 //   level 0   [..9.....][4...3...][......]        a byte for each entry of the map
 #define MMI_NODE 64
 #define MMI_LEVELS_MAX 5 // 64^5 entries: 2^30, more than MMI_GRANULES_MAX has
@@ -908,6 +914,7 @@ struct memmgr_pool {
     size_t capacity;        // bytes, all that was mapped or the buffer
     bool created;           // by memmgr_pool_create: the memory is the pool's own
     size_t used, peak_used; // bytes
+    size_t sweep_below;     // bytes in use: below it a growing pool looks for empty segments
     size_t allocations, frees, failures, misuses;
     mmi_lock lock;
     memmgr_pool_desc desc;
@@ -1609,7 +1616,7 @@ MMI_INLINE size_t mmi_segment_granule(const mmi_segment *segment, const void *ad
 // The largest size with a class in a segment of so many bytes, by which the segment's share of kept
 // blocks is known. None under 1 MiB: there every byte counts.
 MMI_FN uint32_t mmi_segment_class_limit(size_t size) {
-    size_t limit = size >> 14;
+    size_t limit = (size + 16383) >> 14; // up, as a header has been taken off
     if (limit < 64) return 0;
     return limit < MMI_CLASS_MAX ? (uint32_t)limit : MMI_CLASS_MAX;
 }
@@ -2019,7 +2026,8 @@ MMI_INLINE bool mmi_pool_is_plain(const memmgr_pool *pool) {
 // To be called when what it looks at has changed.
 MMI_FN void mmi_pool_set_magic(memmgr_pool *pool) {
     bool plain = !(pool->desc.flags & (MEMMGR_POOL_LOCKED | MEMMGR_POOL_FILL)) && !pool->segments;
-    pool->magic = plain ? MMI_MAGIC_PLAIN : MMI_MAGIC_OTHER;
+    uint32_t magic = plain ? MMI_MAGIC_PLAIN : MMI_MAGIC_OTHER;
+    if (pool->magic != magic) pool->magic = magic; // no write to a locked pool's: no lock guards it
 }
 
 // The lock is the one part of a const pool that changes.
@@ -2151,6 +2159,7 @@ MMI_FN void mmi_pool_add_segment(memmgr_pool *pool, mmi_segment *segment) {
         pool->segments[place] = pool->segments[place - 1];
     pool->segments[place] = segment;
     pool->capacity += segment->size;
+    pool->sweep_below = pool->capacity / 4;
 }
 
 MMI_FN void mmi_pool_drop_segment(memmgr_pool *pool, mmi_segment *segment) {
@@ -2173,9 +2182,21 @@ MMI_FN size_t mmi_pool_growth(const memmgr_pool *pool, size_t least) {
     return size > least ? size : least;
 }
 
+// Is there a run that the request fits into? Then it was the user's strategy that refused it.
+MMI_FN bool mmi_pool_was_refused(const memmgr_pool *pool, const mmi_request *want) {
+    memmgr_pool_desc first = pool->desc;
+    mmi_found found;
+    first.fit = MEMMGR_FIT_FIRST;
+    found.segment = NULL;
+    for (uint32_t i = 0; i < pool->segment_count && !found.segment; i++)
+        mmi_search_all(mmi_pool_segment(pool, i), want, &first, &found);
+    return found.segment != NULL;
+}
+
 // Adds a segment that the request fits into. Asks the source for less when it does not have much.
 MMI_FN mmi_segment *mmi_pool_grow(memmgr_pool *pool, const mmi_request *want) {
     if (!(pool->desc.flags & MEMMGR_POOL_GROW)) return NULL;
+    if (pool->desc.fit == MEMMGR_FIT_CUSTOM && mmi_pool_was_refused(pool, want)) return NULL;
     size_t slack = want->alignment >> MMI_GRANULE_SHIFT;
     size_t least = mmi_pool_segment_size(want->length + slack);
     least = least ? mmi_pool_map_size(&pool->desc, least) : 0;
@@ -2223,6 +2244,14 @@ MMI_FN bool mmi_pool_flush(const memmgr_pool *pool) {
     for (uint32_t i = 0; i < pool->segment_count; i++)
         any |= mmi_class_flush(mmi_pool_segment(pool, i));
     return any;
+}
+
+// Gives back what classes keep, and the segments that are empty then.
+MMI_COLD void mmi_pool_sweep(memmgr_pool *pool) {
+    pool->sweep_below = pool->used / 2;
+    (void)mmi_pool_flush(pool);
+    for (uint32_t i = pool->segment_count; i-- > 0;)
+        mmi_pool_shrink(pool, mmi_pool_segment(pool, i));
 }
 
 MMI_INLINE void mmi_pool_count_in(memmgr_pool *pool, uint32_t length) {
@@ -2320,6 +2349,7 @@ MMI_FN void mmi_pool_free(memmgr_pool *pool, const mmi_live *block) {
     if (pool->segments) pool->recent = block->segment;
     if (!mmi_class_keep(block->segment, block->at, block->length))
         mmi_pool_free_merged(pool, block);
+    if (MMI_UNLIKELY(pool->used < pool->sweep_below)) mmi_pool_sweep(pool);
 }
 
 // Changes a block's length where it lies. False when there is no room.
@@ -2488,9 +2518,7 @@ MMI_FN size_t mmi_pool_purge_segment(const mmi_segment *segment) {
 // Gives idle memory back: empty segments, then idle pages. For pools in the system's memory. Bytes.
 MMI_FN size_t mmi_pool_trim(memmgr_pool *pool) {
     size_t given = pool->capacity;
-    (void)mmi_pool_flush(pool);
-    for (uint32_t i = pool->segment_count; i-- > 0;)
-        mmi_pool_shrink(pool, mmi_pool_segment(pool, i));
+    mmi_pool_sweep(pool);
     given -= pool->capacity;
     for (uint32_t i = 0; i < pool->segment_count; i++)
         given += mmi_pool_purge_segment(mmi_pool_segment(pool, i));

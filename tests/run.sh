@@ -32,6 +32,11 @@ run_program()
         result='0 passed, 1 failed'
         ;;
     esac
+    # A failure that the counts do not know, such as a sanitizer's at the end.
+    case $status:$result in
+    0:*) ;;
+    *' passed, 0 failed') result='0 passed, 1 failed' ;;
+    esac
     [ $status = 0 ] || { sed 's/^/    /' "$out/$program.log"; bad=1; }
     printf '  %-28s %s\n' "$program" "$result"
 }
