@@ -86,8 +86,8 @@
 //
 // memmgr_pool_size_for(live, block) is a bound for the worst program there can be. Counted in
 // granules, let at most m be live and no block be longer than n, and let f be the shortest
-// length that good fit is sure to find when asked for n (f = n up to 63 granules, at most 1/32
-// more up to 16 KiB, 1/8 more up to 1 MiB, twice beyond). When a request of g <= n granules
+// length that good fit is sure to find when asked for n (f = n up to 64 granules, at most 1/32
+// more up to 16 KiB, 1/4 more beyond). When a request of g <= n granules
 // fails, at most m - g are live, every run between them is shorter than f, and there is at most
 // one run more than there are blocks, at most m - g + 1. So the pool has at most (m - g) + (m -
 // g + 1)(f - 1) <= m f - 1 granules: one of m f never fails. Robson (1977) shows that best fit
@@ -414,11 +414,11 @@ MEMMGR_API size_t memmgr_pool_largest_free(const memmgr_pool *pool);
 MEMMGR_API memmgr_error memmgr_pool_check(const memmgr_pool *pool);
 
 // Shows every live and every free block in address order until `visit` returns false. Returns
-// whether it got to the end. `visit` must not change the pool.
+// whether it got to the end. `visit` must not call the pool. As memmgr_pool_stats.
 MEMMGR_API bool memmgr_pool_walk(const memmgr_pool *pool, memmgr_visitor visit, void *ctx);
 
-// Draws the pool through `write`, called many times: a text picture 80 columns wide, or a whole SVG
-// document.
+// Draws the pool through `write`, called many times, which must not call the pool: a text picture
+// 80 columns wide, or a whole SVG document.
 MEMMGR_API void memmgr_pool_draw(const memmgr_pool *pool, memmgr_picture kind, memmgr_writer write,
                                  void *ctx);
 #ifndef MEMMGR_NO_STDIO
@@ -428,7 +428,7 @@ MEMMGR_API void memmgr_pool_print(const memmgr_pool *pool, FILE *out);
 
 // Bytes of a buffer in which requests never fail, as long as the live blocks' sizes, each rounded
 // up to 16 (and 0 to 16), sum to at most `max_live_bytes` and none is over `max_block`: good fit,
-// default alignment. 0 when no buffer is large enough, or `max_block` is above 32 GiB. See "HOW
+// default alignment. 0 when no buffer is large enough, or `max_block` is above 1.75 GiB. See "HOW
 // LARGE A POOL" in the manual.
 MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block);
 
@@ -471,7 +471,7 @@ MEMMGR_GENERAL void memmgr_free_sized(void *ptr, size_t size) {
 
 // >>platform
 
-// What compiler, what system: macros that are 0 or 1. Only >>base and >>os branch on them.
+// What compiler, what system: macros that are 0 or 1, asked in >>base, >>index, >>os and >>public.
 
 #if defined(__GNUC__) || defined(__clang__)
 #define MMI_GNUC 1
@@ -698,7 +698,7 @@ MMI_INLINE void mmi_atomic_store(unsigned *word, unsigned value) {
 
 // Text without a C library: reports and pictures are put together here and handed to a writer.
 
-enum { MMI_TEXT_LINE = 128 };
+enum { MMI_TEXT_LINE = 256, MMI_TEXT_NAME = 24 };
 
 // A line in the making. It goes to `write` at each newline, and when it is full: nothing is lost.
 //   line[0 .. length) is what has been put and not yet written; length < MMI_TEXT_LINE
@@ -733,6 +733,22 @@ MMI_FN void mmi_text_repeat(mmi_text *text, char c, size_t count) {
 MMI_FN void mmi_text_string(mmi_text *text, const char *string) {
     while (*string != '\0')
         mmi_text_char(text, *string++);
+}
+
+// A pool's name, as the user gave it: its first characters, as plain ASCII that XML may hold.
+MMI_FN void mmi_text_name(mmi_text *text, const char *name, bool xml) {
+    size_t i;
+    for (i = 0; name[i] != '\0' && i < MMI_TEXT_NAME; i++) {
+        char c = name[i] >= ' ' && name[i] <= '~' ? name[i] : '?';
+        if (xml && c == '&')
+            mmi_text_string(text, "&amp;");
+        else if (xml && c == '<')
+            mmi_text_string(text, "&lt;");
+        else if (xml && c == '>')
+            mmi_text_string(text, "&gt;");
+        else
+            mmi_text_char(text, c);
+    }
 }
 
 MMI_FN void mmi_text_number(mmi_text *text, size_t value) {
@@ -816,7 +832,9 @@ MMI_FN void mmi_text_to_file(const char *line, size_t length, void *ctx) {
 //   pool in a buffer   [ memmgr_pool | segment ]
 //   segment            [ mmi_segment | classes, slots | index | map, sentinel | granules ]
 //
-//   segment->size == granules_offset + 16 * granule_count + slack, slack < 16 + 16 + 1/64
+//   segment->size == granules_offset + 16 * granule_count + slack
+//
+// where the slack, up to 64 GiB, is less than 32 bytes.
 //
 // GRANULE: 16 bytes, the unit of size and alignment. ENTRY: the map's 16 bytes for 64 granules.
 
@@ -839,15 +857,22 @@ MMI_FN void mmi_text_to_file(const char *line, size_t length, void *ctx) {
 //
 // A block ends before the next granule that has its start bit set or its used bit clear.
 //
-// SPAN: two or more entries that one block covers, or one free run, and that hold neither its first
-// nor its last granule in case of a block. Their entries are all zero, but for a mark that no
-// true bits can make (a granule inside a block behind a free one):
+// SPAN: two or more entries in a row that hold nothing but one block, without the entries of its
+// first and its last granule; or nothing but one run. They are not marked granule by granule, so
+// that no operation takes longer on a longer block. They are all zero, but for
 //
-//   live span   its first entry is          { 0, entries << 3 | 5 }
-//   free span   its first and last are      { 0, entries << 3 | 2 }
+//   a live span    { 0, entries << 3 | 5 } in its first entry
+//   a free span    { 0, entries << 3 | 2 } in its first and in its last
 //
-// so that no operation on a block takes longer for a larger one. `start & used` is 0 there too,
-// so the test in free holds without looking for a mark.
+//   entries        [..AA][ 5  ][ 0  ][ 0  ][AA..][ 2  ][ 0  ][ 2  ][.BBB]
+//                        `-- live span --'       `-free span'
+//
+// No other entry looks like that: without a start bit, used granules can only be the rest of a
+// block from the left, 1 or 3 or 7 in the lowest three bits, or none, 0. And `start & used` is 0 in
+// a span, so the test in free need not look for marks. Nobody walks through a span: from the left
+// one comes to its first entry, from the right to the last of a free one, or to a live block's last
+// granule. So the end of a run or block is never more than three steps away: the rest of an entry,
+// a span or a lone whole entry, the beginning of another.
 typedef struct {
     uint64_t start, used;
 } mmi_entry;
@@ -868,7 +893,7 @@ typedef struct {
 //   level 1   [94......][................]        a byte for each node below
 //   level 0   [..9.....][4...3...][......]        a byte for each entry of the map
 #define MMI_NODE 64
-#define MMI_LEVELS_MAX 5 // 64^5 entries: 2^30, more than MMI_GRANULES_MAX has
+#define MMI_LEVELS_MAX 5 // for 64^5 entries, 2^30: MMI_GRANULES_MAX has 2^26
 
 // A size class: freed blocks of exactly one size that are kept whole for the next request of that
 // size, newest last, on a stack of granules: slots[first .. first + count), count <= depth.
@@ -908,13 +933,13 @@ typedef struct {
 struct memmgr_pool {
     const char *name; // first, so that a report can tell it with the switch on and off
     uint32_t magic;   // MMI_MAGIC_... while the pool lives
-    uint32_t segment_count, segment_room;
-    mmi_segment **segments; // NULL: the only one is the first
-    mmi_segment *recent;    // growing pools: the segment that served last
-    size_t capacity;        // bytes, all that was mapped or the buffer
-    bool created;           // by memmgr_pool_create: the memory is the pool's own
-    size_t used, peak_used; // bytes
-    size_t sweep_below;     // bytes in use: below it a growing pool looks for empty segments
+    uint32_t segment_count, segment_room; // room in the table, where there is one
+    mmi_segment **segments;               // NULL: the only one is the first
+    mmi_segment *recent;                  // the segment that served last; NULL without a table
+    size_t capacity;                      // bytes, all that was mapped or the buffer
+    bool created;                         // by memmgr_pool_create: the memory is the pool's own
+    size_t used, peak_used;               // bytes
+    size_t sweep_below; // bytes in use: below it a growing pool looks for empty segments
     size_t allocations, frees, failures, misuses;
     mmi_lock lock;
     memmgr_pool_desc desc;
@@ -1085,7 +1110,8 @@ MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void)) { (void)be
 
 #endif
 
-// Lock order: the general heap's lock or one pool's lock; never two at once.
+// Lock order: one pool's lock, then the general heap's. memmgr itself never holds two; a source, a
+// visitor, a writer or a strategy that makes general calls does.
 #if defined(MEMMGR_LOCK) && defined(MEMMGR_UNLOCK)
 MMI_FN void mmi_lock_acquire(mmi_lock *lock) {
     (void)lock;
@@ -1181,7 +1207,7 @@ MMI_COLD void mmi_report_line(const memmgr_report *report) {
     }
     if (report->pool) {
         mmi_text_string(&line, ", pool ");
-        mmi_text_string(&line, *(const char *const *)(const void *)report->pool);
+        mmi_text_name(&line, *(const char *const *)(const void *)report->pool, false);
     }
     mmi_text_string(&line, "\n");
     mmi_text_flush(&line);
@@ -1219,6 +1245,33 @@ MEMMGR_API void memmgr_set_error_handler(memmgr_error_handler handler, void *ctx
 MEMMGR_API const char *memmgr_error_name(memmgr_error error) { return mmi_report_name(error); }
 MEMMGR_API const char *memmgr_error_text(memmgr_error error) { return mmi_report_text(error); }
 
+// The live blocks of a pool that ends: the first few, and how many bytes the others come to. They
+// are noted in a walk and told after it, for the handler may free them.
+#define MMI_LEAKS_TOLD 16
+typedef struct {
+    memmgr_block told[MMI_LEAKS_TOLD];
+    size_t count, rest; // blocks; bytes of those that are not told one by one
+} mmi_leaks;
+
+MMI_FN bool mmi_report_note_leak(const memmgr_block *block, void *ctx) {
+    mmi_leaks *leaks = (mmi_leaks *)ctx;
+    if (!block->live) return true;
+    if (leaks->count < MMI_LEAKS_TOLD)
+        leaks->told[leaks->count] = *block;
+    else
+        leaks->rest += block->size;
+    leaks->count++;
+    return true;
+}
+
+MMI_FN void mmi_report_leaks(const mmi_leaks *leaks, const memmgr_pool *pool) {
+    for (size_t i = 0; i < leaks->count && i < MMI_LEAKS_TOLD; i++) {
+        const memmgr_block *block = &leaks->told[i];
+        mmi_report(MEMMGR_LEAK, block->address, block->address, block->size, pool);
+    }
+    if (leaks->rest != 0) mmi_report(MEMMGR_LEAK, NULL, NULL, leaks->rest, pool);
+}
+
 #ifdef USE_MEMORY_MGR
 
 // >>map
@@ -1252,7 +1305,8 @@ MMI_INLINE uint64_t mmi_map_span_mark(uint32_t entries, unsigned kind) {
     return (uint64_t)entries << MMI_SPAN_SHIFT | kind;
 }
 
-// Which granules of an entry blocks lie on. For the entries of a live span this means nothing.
+// Which granules of an entry blocks lie on. Not to be asked of a live span's first entry, where it
+// means nothing: whoever comes by way of the index, or from a block's end, does not get there.
 MMI_INLINE uint64_t mmi_map_taken(const mmi_entry *entry) {
     return mmi_map_free_span(entry) ? 0 : entry->start | entry->used;
 }
@@ -1335,7 +1389,7 @@ MMI_INLINE uint32_t mmi_map_run_end(const mmi_entry *map, uint32_t granule) {
     return mmi_map_run_end_beyond(map, entry + (mmi_map_bit(granule) != 0));
 }
 
-// Marks the span of a free run, where it has one, or with mark 0 clears the marks.
+// Marks the span of a free run, where it has one; or with `mark` false clears the marks.
 MMI_FN void mmi_map_mark_span(mmi_entry *map, uint32_t at, uint32_t end, bool mark) {
     uint32_t first = mmi_map_entry(at + MMI_ENTRY_GRANULES - 1), behind = mmi_map_entry(end);
     if (first + 2 > behind) return;
@@ -1429,10 +1483,9 @@ MMI_COLD uint32_t mmi_map_block_at(const mmi_entry *map, uint32_t granule) {
 // allocator.
 
 // Size codes, in order of length and up to 255: exact below 64 granules; then 32 to a doubling up
-// to 16 KiB, where most blocks are; 8 to a doubling up to 1 MiB; from there on one.
+// to 16 KiB, where most blocks are; from there on 4.
 #define MMI_CODE_FINE 64u    // the first of 32 to a doubling
-#define MMI_CODE_MIDDLE 192u // of 8
-#define MMI_CODE_COARSE 240u // of 1
+#define MMI_CODE_COARSE 192u // the first of 4 to a doubling
 #define MMI_CODE_MAX 255u
 
 // The code of a run of this length.
@@ -1440,17 +1493,16 @@ MMI_INLINE unsigned mmi_index_code(uint32_t length) {
     if (length < 64) return length;
     unsigned power = mmi_bits_highest(length);
     if (power < 10) return MMI_CODE_FINE + (power - 6) * 32 + (length >> (power - 5) & 31);
-    if (power < 16) return MMI_CODE_MIDDLE + (power - 10) * 8 + (length >> (power - 3) & 7);
-    return MMI_CODE_COARSE + (power - 16 < 15 ? power - 16 : 15);
+    unsigned code = MMI_CODE_COARSE + (power - 10) * 4 + (length >> (power - 2) & 3);
+    return code < MMI_CODE_MAX ? code : MMI_CODE_MAX;
 }
 
 // The length of the shortest run with this code.
 MMI_FN uint32_t mmi_index_shortest(unsigned code) {
     if (code < MMI_CODE_FINE) return code;
-    if (code >= MMI_CODE_COARSE) return (uint32_t)1 << (16 + code - MMI_CODE_COARSE);
-    unsigned step = code - (code < MMI_CODE_MIDDLE ? MMI_CODE_FINE : MMI_CODE_MIDDLE);
-    if (code < MMI_CODE_MIDDLE) return (32 + step % 32) << (step / 32 + 1);
-    return (8 + step % 8) << (step / 8 + 7);
+    unsigned step = code - (code < MMI_CODE_COARSE ? MMI_CODE_FINE : MMI_CODE_COARSE);
+    if (code < MMI_CODE_COARSE) return (32 + step % 32) << (step / 32 + 1);
+    return (4 + step % 4) << (step / 4 + 8);
 }
 
 // The lowest code all of whose runs have at least this length; MMI_CODE_MAX + 1 when there is none.
@@ -1654,20 +1706,31 @@ MMI_FN size_t mmi_segment_lay_out(mmi_segment *segment, size_t granules, uint32_
     return segment->granules_offset;
 }
 
-// As many granules as fit into `size` bytes, with what they need in front of them. 0: too small.
-MMI_FN size_t mmi_segment_fit(mmi_segment *segment, size_t size, bool classes) {
-    uint32_t class_limit = classes ? mmi_segment_class_limit(size) : 0;
+// As many granules as fit into `size` bytes with what lies in front of them. 0: too small.
+MMI_FN size_t mmi_segment_fit_with(mmi_segment *segment, size_t size, uint32_t class_limit) {
     size_t granules = size / MMI_GRANULE;
-    if (granules > MMI_GRANULES_MAX) granules = MMI_GRANULES_MAX;
-    for (unsigned i = 0; i < 4; i++) { // too many, too few, nearly right: then from just above down
+    for (unsigned i = 0; i < 4; i++) { // each time nearer, from above and from below by turns
         size_t front = mmi_segment_lay_out(segment, granules, class_limit);
-        size_t room = front < size ? (size - front) / MMI_GRANULE + 8 : 0;
+        size_t room = front < size ? (size - front) / MMI_GRANULE + 8 : 0; // 8: never from below
         granules = room < MMI_GRANULES_MAX ? room : MMI_GRANULES_MAX;
     }
     while (granules > 0 &&
            mmi_segment_lay_out(segment, granules, class_limit) + granules * MMI_GRANULE > size)
         granules--;
     return granules;
+}
+
+// The same, with the classes that such a segment is to have. More bytes never give fewer granules:
+// where one more class would cost more than the bytes that call for it, it has to wait.
+MMI_FN size_t mmi_segment_fit(mmi_segment *segment, size_t size, bool classes) {
+    uint32_t limit = classes ? mmi_segment_class_limit(size) : 0;
+    if (limit > 0 && size < (size_t)MMI_CLASS_MAX << 15) {
+        size_t before = ((size_t)(limit - 1) << 14) < size ? (size_t)(limit - 1) << 14 : size;
+        uint32_t fewer = mmi_segment_class_limit(before);
+        size_t granules = mmi_segment_fit_with(segment, before, fewer);
+        if (mmi_segment_fit_with(segment, size, limit) < granules) limit = fewer;
+    }
+    return mmi_segment_fit_with(segment, size, limit);
 }
 
 MMI_INLINE mmi_class *mmi_segment_class(const mmi_segment *segment, size_t length) {
@@ -1805,7 +1868,7 @@ typedef struct {
 } mmi_found;
 
 // How many runs are looked at that may be long enough or not, when none is that must be.
-#define MMI_CANDIDATES 8
+#define MMI_CANDIDATES 16
 
 // The shortest run that starts in an entry and that the request fits into. False for none.
 MMI_FN bool mmi_search_entry(mmi_segment *segment, uint32_t entry, const mmi_request *want,
@@ -1942,7 +2005,7 @@ MMI_FN uint32_t mmi_class_batch(const mmi_segment *segment, uint32_t length) {
 
 // Splits a live block into `count` of a class; the first stays live, the class keeps the others:
 //   [-------block-------] => [live][kept][kept][kept]
-MMI_FN void mmi_class_fill(mmi_segment *segment, uint32_t block, uint32_t length, uint32_t count) {
+MMI_FN void mmi_class_split(mmi_segment *segment, uint32_t block, uint32_t length, uint32_t count) {
     mmi_entry *map = mmi_map_of(segment);
     while (--count > 0) { // from the last, so that the next to be handed out lies next
         uint32_t part = block + count * length;
@@ -1965,7 +2028,8 @@ MMI_FN void mmi_class_release(mmi_segment *segment, uint32_t block) {
 }
 
 // Gives back the kept blocks behind a live block that is to have another length.
-MMI_FN void mmi_class_clear(mmi_segment *segment, uint32_t block, uint32_t length, uint32_t to) {
+MMI_FN void mmi_class_make_room(mmi_segment *segment, uint32_t block, uint32_t length,
+                                uint32_t to) {
     const mmi_entry *map = mmi_map_of(segment);
     uint32_t end = block + length, behind;
     while ((behind = mmi_map_run_end(map, end)) - block < to && mmi_map_is_kept(map, behind))
@@ -1987,8 +2051,8 @@ MMI_FN bool mmi_class_flush(mmi_segment *segment) {
 // >>pool
 
 // One or more segments under one roof: enter and leave, find a pointer's segment, allocate, free,
-// resize, grow, shrink. What is below here holds the pool's lock where it has one; reports are
-// sent by the room >>public, when the lock has been left.
+// resize, grow, shrink. Callers hold the lock, where the pool has one, and send the reports when
+// they have left it: see >>public.
 
 MMI_INLINE mmi_segment *mmi_pool_first(const memmgr_pool *pool) {
     return (mmi_segment *)((uintptr_t)pool + MMI_POOL_SIZE);
@@ -2030,7 +2094,8 @@ MMI_FN void mmi_pool_set_magic(memmgr_pool *pool) {
     if (pool->magic != magic) pool->magic = magic; // no write to a locked pool's: no lock guards it
 }
 
-// The lock is the one part of a const pool that changes.
+// A const pool is one whose blocks stay as they are: its lock, its counts, and what classes keep
+// may change.
 MMI_INLINE void mmi_pool_lock(const memmgr_pool *pool) {
     if (pool->desc.flags & MEMMGR_POOL_LOCKED) mmi_lock_acquire((mmi_lock *)(uintptr_t)&pool->lock);
 }
@@ -2072,18 +2137,20 @@ MMI_INLINE memmgr_error mmi_pool_locate(const memmgr_pool *pool, const void *add
 
 // --- growth
 
-MMI_FN void *mmi_pool_map(const memmgr_pool_desc *desc, size_t size) {
-    if (!desc->source.map) return mmi_os_map(size);
-    void *memory = desc->source.map(size, desc->source.ctx);
-    MMI_ASSERT((uintptr_t)memory % MMI_GRANULE == 0);
-    return memory;
-}
-
 MMI_FN void mmi_pool_unmap(const memmgr_pool_desc *desc, void *memory, size_t size) {
     if (!desc->source.map)
         mmi_os_unmap(memory, size);
     else if (desc->source.unmap)
         desc->source.unmap(memory, size, desc->source.ctx);
+}
+
+// Memory from the source, or NULL. A source that gives misaligned memory is one that has none.
+MMI_FN void *mmi_pool_map(const memmgr_pool_desc *desc, size_t size) {
+    if (!desc->source.map) return mmi_os_map(size);
+    void *memory = desc->source.map(size, desc->source.ctx);
+    if ((uintptr_t)memory % MMI_GRANULE == 0) return memory;
+    mmi_pool_unmap(desc, memory, size);
+    return NULL;
 }
 
 // Sources are asked for whole pages of the system's, or granules of any other.
@@ -2129,6 +2196,14 @@ MMI_FN void mmi_pool_unmap_table(memmgr_pool *pool) {
     mmi_pool_unmap(&pool->desc, pool->segments, size);
 }
 
+// A table is there while there is more than one segment.
+MMI_FN void mmi_pool_drop_table(memmgr_pool *pool) {
+    mmi_pool_unmap_table(pool);
+    pool->segments = NULL;
+    pool->recent = NULL;
+    mmi_pool_set_magic(pool);
+}
+
 // Bytes that the pool may still take.
 MMI_FN size_t mmi_pool_allowance(const memmgr_pool *pool) {
     size_t limit = pool->desc.limit ? pool->desc.limit : SIZE_MAX;
@@ -2172,6 +2247,7 @@ MMI_FN void mmi_pool_drop_segment(memmgr_pool *pool, mmi_segment *segment) {
     pool->capacity -= segment->size;
     pool->recent = mmi_pool_first(pool);
     mmi_pool_unmap(&pool->desc, segment, segment->size);
+    if (pool->segment_count == 1) mmi_pool_drop_table(pool);
 }
 
 // Bytes to add: as many again as there are, as far as the limit allows; at least `least`.
@@ -2208,7 +2284,10 @@ MMI_FN mmi_segment *mmi_pool_grow(memmgr_pool *pool, const mmi_request *want) {
         size = mmi_pool_map_size(&pool->desc, size / 2);
         if (size < least) size = least;
     }
-    if (!memory) return NULL;
+    if (!memory) {
+        if (pool->segment_count == 1) mmi_pool_drop_table(pool); // nothing has changed
+        return NULL;
+    }
     mmi_segment *segment =
         mmi_segment_make(memory, size, mmi_pool_has_classes(pool), !pool->desc.source.map);
     MMI_ASSERT(segment != NULL);
@@ -2277,7 +2356,7 @@ MMI_COLD void *mmi_pool_alloc_searched(memmgr_pool *pool, const mmi_request *wan
     uint32_t count = mmi_class_batch(found.segment, want->length);
     if (found.at + count * want->length > found.run.at + found.run.length) count = 1;
     mmi_segment_take(found.segment, found.run, found.at, want->length * count);
-    mmi_class_fill(found.segment, found.at, want->length, count);
+    mmi_class_split(found.segment, found.at, want->length, count);
     mmi_pool_count_in(pool, want->length);
     if (pool->segments) pool->recent = found.segment;
     return mmi_segment_address(found.segment, found.at);
@@ -2289,7 +2368,7 @@ MMI_INLINE size_t mmi_pool_granules(size_t size) {
 }
 
 // The segment that served last.
-MMI_INLINE mmi_segment *mmi_pool_newest(const memmgr_pool *pool) {
+MMI_INLINE mmi_segment *mmi_pool_recent(const memmgr_pool *pool) {
     return pool->recent ? pool->recent : mmi_pool_first(pool);
 }
 
@@ -2303,7 +2382,7 @@ MMI_INLINE void *mmi_pool_alloc_kept(memmgr_pool *pool, mmi_segment *segment, si
 }
 
 MMI_FN void *mmi_pool_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
-    mmi_segment *segment = mmi_pool_newest(pool);
+    mmi_segment *segment = mmi_pool_recent(pool);
     size_t length = mmi_pool_granules(size);
     if (alignment <= MMI_GRANULE) {
         void *block = mmi_pool_alloc_kept(pool, segment, size);
@@ -2322,8 +2401,8 @@ MMI_COLD void mmi_pool_free_merged(memmgr_pool *pool, const mmi_live *block) {
     if (pool->segments) mmi_pool_shrink(pool, block->segment);
 }
 
-// Fills some granules of a pool that is to be filled.
-MMI_INLINE void mmi_pool_fill(const memmgr_pool *pool, void *at, size_t size, int value) {
+// Fills some bytes, if the pool's flags say so.
+MMI_INLINE void mmi_pool_fill_if_asked(const memmgr_pool *pool, void *at, size_t size, int value) {
     if (MMI_UNLIKELY(pool->desc.flags & MEMMGR_POOL_FILL)) mmi_bytes_fill(at, value, size);
 }
 
@@ -2343,8 +2422,8 @@ MMI_INLINE bool mmi_pool_free_short(memmgr_pool *pool, mmi_segment *segment, con
 }
 
 MMI_FN void mmi_pool_free(memmgr_pool *pool, const mmi_live *block) {
-    mmi_pool_fill(pool, mmi_segment_address(block->segment, block->at),
-                  (size_t)block->length << MMI_GRANULE_SHIFT, MMI_FILL_FREED);
+    mmi_pool_fill_if_asked(pool, mmi_segment_address(block->segment, block->at),
+                           (size_t)block->length << MMI_GRANULE_SHIFT, MMI_FILL_FREED);
     mmi_pool_count_out(pool, block->length);
     if (pool->segments) pool->recent = block->segment;
     if (!mmi_class_keep(block->segment, block->at, block->length))
@@ -2355,7 +2434,8 @@ MMI_FN void mmi_pool_free(memmgr_pool *pool, const mmi_live *block) {
 // Changes a block's length where it lies. False when there is no room.
 MMI_FN bool mmi_pool_resize(memmgr_pool *pool, const mmi_live *block, uint32_t length) {
     if (length == block->length) return true;
-    if (length > block->length) mmi_class_clear(block->segment, block->at, block->length, length);
+    if (length > block->length)
+        mmi_class_make_room(block->segment, block->at, block->length, length);
     if (!mmi_segment_resize(block->segment, block->at, block->length, length)) return false;
     pool->used += (size_t)length << MMI_GRANULE_SHIFT;
     pool->used -= (size_t)block->length << MMI_GRANULE_SHIFT;
@@ -2388,7 +2468,8 @@ MMI_FN void *mmi_pool_realloc(memmgr_pool *pool, const mmi_live *block, size_t s
         return NULL;
     }
     size_t bytes = length << MMI_GRANULE_SHIFT;
-    if (bytes < old_bytes) mmi_pool_fill(pool, from + bytes, old_bytes - bytes, MMI_FILL_FREED);
+    if (bytes < old_bytes)
+        mmi_pool_fill_if_asked(pool, from + bytes, old_bytes - bytes, MMI_FILL_FREED);
     void *kept = NULL; // a small block moves to one that is ready sooner than it is resized
     if (bytes > old_bytes && block->length <= MMI_MOVED_MAX)
         kept = mmi_pool_alloc_kept(pool, block->segment, size);
@@ -2398,7 +2479,8 @@ MMI_FN void *mmi_pool_realloc(memmgr_pool *pool, const mmi_live *block, size_t s
         mmi_bytes_copy(to, from, old_bytes);
         mmi_pool_free(pool, block);
     }
-    if (bytes > old_bytes) mmi_pool_fill(pool, to + old_bytes, bytes - old_bytes, MMI_FILL_FRESH);
+    if (bytes > old_bytes)
+        mmi_pool_fill_if_asked(pool, to + old_bytes, bytes - old_bytes, MMI_FILL_FRESH);
     return to;
 }
 
@@ -2457,7 +2539,8 @@ MMI_FN size_t mmi_pool_create_size(size_t capacity, const memmgr_pool_desc *desc
 
 MMI_FN memmgr_pool *mmi_pool_create(size_t capacity, const memmgr_pool_desc *desc) {
     size_t size = mmi_pool_create_size(capacity, desc);
-    if (size == 0 || (desc->limit != 0 && size > desc->limit)) return NULL;
+    bool limited = (desc->flags & MEMMGR_POOL_GROW) && desc->limit != 0;
+    if (size == 0 || (limited && size > desc->limit)) return NULL;
     void *memory = mmi_pool_map(desc, size);
     if (!memory) return NULL;
     return mmi_pool_make(memory, size, desc, !desc->source.map, true);
@@ -2465,14 +2548,10 @@ MMI_FN memmgr_pool *mmi_pool_create(size_t capacity, const memmgr_pool_desc *des
 
 // Unmaps everything but the first segment.
 MMI_FN void mmi_pool_unmap_grown(memmgr_pool *pool) {
-    if (!pool->segments) return;
-    for (uint32_t i = pool->segment_count; i-- > 0;)
-        if (pool->segments[i] != mmi_pool_first(pool))
-            mmi_pool_drop_segment(pool, pool->segments[i]);
-    mmi_pool_unmap_table(pool);
-    pool->segments = NULL;
-    pool->recent = NULL;
-    mmi_pool_set_magic(pool);
+    while (pool->segments) {
+        bool last = pool->segments[1] != mmi_pool_first(pool);
+        mmi_pool_drop_segment(pool, pool->segments[last ? 1 : 0]);
+    }
 }
 
 MMI_FN void mmi_pool_reset(memmgr_pool *pool) {
@@ -2667,6 +2746,44 @@ typedef struct {
     size_t kept_blocks;
 } mmi_audit;
 
+// Is a segment's header what its size makes it?
+MMI_FN bool mmi_stats_layout_valid(const memmgr_pool *pool, const mmi_segment *segment) {
+    mmi_segment fresh;
+    mmi_bytes_fill(&fresh, 0, sizeof fresh);
+    if (segment->size > pool->capacity) return false;
+    if (mmi_segment_fit(&fresh, segment->size, mmi_pool_has_classes(pool)) == 0) return false;
+    for (unsigned level = 0; level < fresh.level_count; level++)
+        if (segment->level_offset[level] != fresh.level_offset[level]) return false;
+    return segment->slots_offset == fresh.slots_offset &&
+           segment->index_offset == fresh.index_offset && segment->map_offset == fresh.map_offset &&
+           segment->granules_offset == fresh.granules_offset &&
+           segment->granule_count == fresh.granule_count &&
+           segment->entry_count == fresh.entry_count && segment->class_limit == fresh.class_limit &&
+           segment->level_count == fresh.level_count && segment->last_merged < fresh.entry_count;
+}
+
+// Do the marks stand only where there can be spans, and nothing in the entries that they cover?
+// From here on they can be followed without leaving the map.
+MMI_FN bool mmi_stats_spans_valid(const mmi_segment *segment) {
+    const mmi_entry *map = mmi_map_of(segment);
+    uint32_t count = segment->entry_count, span;
+    if (map[count].start != 1 || map[count].used != ~(uint64_t)0) return false;
+    for (uint32_t entry = 0; entry < count; entry += span) {
+        const mmi_entry *first = map + entry;
+        bool free_span = mmi_map_free_span(first);
+        span = 1;
+        if (!free_span && !mmi_map_live_span(first)) continue;
+        if (first->used >> MMI_SPAN_SHIFT > count - entry) return false;
+        span = mmi_map_span(first);
+        if (span < 2) return false;
+        for (uint32_t i = 1; i < span; i++) {
+            bool marked = free_span && i == span - 1;
+            if (first[i].start != 0 || first[i].used != (marked ? first->used : 0)) return false;
+        }
+    }
+    return true;
+}
+
 // Is a free run found from both of its ends, and its span, and nothing but its span, marked?
 MMI_FN bool mmi_stats_run_valid(const mmi_segment *segment, uint32_t at, uint32_t end) {
     const mmi_entry *map = mmi_map_of(segment);
@@ -2723,9 +2840,11 @@ MMI_FN bool mmi_stats_index_valid(const mmi_segment *segment) {
 // Is every block on a class's stack one that the map calls kept, of that length?
 MMI_FN bool mmi_stats_classes_valid(const mmi_segment *segment, mmi_audit *audit) {
     const mmi_entry *map = mmi_map_of(segment);
-    for (uint32_t length = 1; length <= segment->class_limit; length++) {
+    uint32_t first = 0, depth;
+    for (uint32_t length = 1; length <= segment->class_limit; length++, first += depth) {
         const mmi_class *kept = mmi_segment_class(segment, length);
-        if (kept->count > kept->depth) return false;
+        depth = mmi_segment_class_depth(segment->class_limit, length);
+        if (kept->first != first || kept->depth != depth || kept->count > depth) return false;
         for (uint32_t i = 0; i < kept->count; i++) {
             uint32_t block = mmi_class_slots(segment, kept)[i];
             if (block >= segment->granule_count || !mmi_map_is_kept(map, block)) return false;
@@ -2738,9 +2857,11 @@ MMI_FN bool mmi_stats_classes_valid(const mmi_segment *segment, mmi_audit *audit
 
 MMI_FN bool mmi_stats_pool_valid(const memmgr_pool *pool) {
     mmi_audit audit = {0, 0, 0};
+    if (!pool->segments && pool->segment_count != 1) return false;
     for (uint32_t i = 0; i < pool->segment_count; i++) {
         const mmi_segment *segment = mmi_pool_segment(pool, i);
-        if (!mmi_stats_map_valid(segment, &audit) || !mmi_stats_index_valid(segment) ||
+        if (!mmi_stats_layout_valid(pool, segment) || !mmi_stats_spans_valid(segment) ||
+            !mmi_stats_map_valid(segment, &audit) || !mmi_stats_index_valid(segment) ||
             !mmi_stats_classes_valid(segment, &audit))
             return false;
         if (i > 0 && (uintptr_t)mmi_pool_segment(pool, i - 1) >= (uintptr_t)segment) return false;
@@ -2763,7 +2884,6 @@ typedef bool (*mmi_draw_walk)(const void *heap, memmgr_visitor visit, void *ctx)
 
 enum {
     MMI_DRAW_ADDRESS_DIGITS = sizeof(void *) < 6 ? 2 * sizeof(void *) : 12,
-    MMI_DRAW_NAME = 24, // characters of a name, at most
     // Class i: sizes to 16 << i, and over those of class i - 1; the last: any larger.
     MMI_DRAW_CLASSES = sizeof(size_t) < 8 ? 8 * sizeof(size_t) - 4 : 40,
     MMI_DRAW_TONES = 7, // tone i: sizes to 64 << 2 * i; the last: any
@@ -2906,22 +3026,6 @@ MMI_FN void mmi_draw_walk_map(mmi_draw_map *map, const void *heap, mmi_draw_walk
 
 // --- What both pictures say.
 
-// The name, as plain ASCII that XML may hold.
-MMI_FN void mmi_draw_name(mmi_text *text, const char *name, bool xml) {
-    size_t i;
-    for (i = 0; name[i] != '\0' && i < MMI_DRAW_NAME; i++) {
-        char c = name[i] >= ' ' && name[i] <= '~' ? name[i] : '?';
-        if (xml && c == '&')
-            mmi_text_string(text, "&amp;");
-        else if (xml && c == '<')
-            mmi_text_string(text, "&lt;");
-        else if (xml && c == '>')
-            mmi_text_string(text, "&gt;");
-        else
-            mmi_text_char(text, c);
-    }
-}
-
 MMI_FN void mmi_draw_blocks(mmi_text *text, size_t count) {
     mmi_text_number(text, count);
     mmi_text_string(text, count == 1 ? " block" : " blocks");
@@ -3002,7 +3106,7 @@ MMI_FN void mmi_draw_text(const char *name, const memmgr_stats *stats,
                           const mmi_draw_census *census, const void *heap, mmi_draw_walk walk,
                           mmi_text *text) {
     unsigned i;
-    mmi_draw_name(text, name, false);
+    mmi_text_name(text, name, false);
     mmi_text_string(text, ": ");
     mmi_draw_usage(text, stats);
     mmi_text_string(text, "\n  ");
@@ -3155,14 +3259,14 @@ MMI_FN void mmi_draw_svg_open(mmi_text *text, const char *name, size_t height) {
     mmi_text_char(text, ' ');
     mmi_text_number(text, height);
     mmi_text_string(text, "\" font-family=\"sans-serif\" role=\"img\">\n<title>");
-    mmi_draw_name(text, name, true);
+    mmi_text_name(text, name, true);
     mmi_text_string(text, "</title>\n");
     mmi_draw_svg_rect(text, 0, 0, MMI_DRAW_SVG_WIDTH, height, "#FFFFFF");
 }
 
 MMI_FN void mmi_draw_svg_summary(mmi_text *text, const char *name, const memmgr_stats *stats) {
     mmi_draw_svg_text(text, MMI_DRAW_SVG_MARGIN, 38, 26, "start");
-    mmi_draw_name(text, name, true);
+    mmi_text_name(text, name, true);
     mmi_draw_svg_end(text);
     mmi_draw_svg_text(text, MMI_DRAW_SVG_MARGIN, 64, 16, "start");
     mmi_draw_usage(text, stats);
@@ -3238,7 +3342,8 @@ MMI_COLD memmgr_error mmi_public_misuse(const memmgr_pool *pool, memmgr_error er
 MMI_INLINE void *mmi_public_hand_out(const memmgr_pool *pool, void *block, size_t size) {
     mmi_pool_unlock(pool);
     if (block)
-        mmi_pool_fill(pool, block, mmi_pool_granules(size) << MMI_GRANULE_SHIFT, MMI_FILL_FRESH);
+        mmi_pool_fill_if_asked(pool, block, mmi_pool_granules(size) << MMI_GRANULE_SHIFT,
+                               MMI_FILL_FRESH);
     return block;
 }
 
@@ -3258,30 +3363,13 @@ MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_de
     return NULL;
 }
 
-// Reports a pool's live blocks as leaks: MMI_LEAKS_TOLD of them one by one, then the rest as one.
-typedef struct {
-    const memmgr_pool *pool;
-    size_t count, rest_bytes;
-} mmi_leaks;
-
-#define MMI_LEAKS_TOLD 16
-
-static bool mmi_public_leak(const memmgr_block *block, void *ctx) {
-    mmi_leaks *leaks = (mmi_leaks *)ctx;
-    if (!block->live) return true;
-    if (leaks->count++ < MMI_LEAKS_TOLD)
-        mmi_report(MEMMGR_LEAK, block->address, block->address, block->size, leaks->pool);
-    else
-        leaks->rest_bytes += block->size;
-    return true;
-}
-
 MEMMGR_API size_t memmgr_pool_destroy(memmgr_pool *pool) {
-    mmi_leaks leaks = {pool, 0, 0};
+    mmi_leaks leaks;
+    leaks.count = leaks.rest = 0;
     if (!pool || !mmi_public_enter(pool)) return 0;
+    (void)mmi_stats_walk(pool, mmi_report_note_leak, &leaks);
     mmi_pool_unlock(pool);
-    (void)mmi_stats_walk(pool, mmi_public_leak, &leaks);
-    if (leaks.count > MMI_LEAKS_TOLD) mmi_report(MEMMGR_LEAK, NULL, NULL, leaks.rest_bytes, pool);
+    mmi_report_leaks(&leaks, pool);
     mmi_pool_end(pool);
     return leaks.count;
 }
@@ -3356,8 +3444,8 @@ MEMMGR_API memmgr_error memmgr_pool_free(memmgr_pool *pool, void *ptr) {
 
 MEMMGR_API size_t memmgr_pool_usable_size(const memmgr_pool *pool, const void *ptr) {
     mmi_live block = {NULL, 0, 0};
-    if (!ptr || !mmi_public_enter(pool)) return 0;
-    memmgr_error error = mmi_pool_locate(pool, ptr, &block);
+    if (!mmi_public_enter(pool)) return 0;
+    memmgr_error error = ptr ? mmi_pool_locate(pool, ptr, &block) : MEMMGR_OK;
     if (error != MEMMGR_OK) {
         (void)mmi_public_misuse(pool, error, ptr, 0);
         return 0;
@@ -3375,8 +3463,8 @@ MEMMGR_API bool memmgr_pool_owns(const memmgr_pool *pool, const void *ptr) {
 }
 
 MEMMGR_API void memmgr_pool_stats(const memmgr_pool *pool, memmgr_stats *out) {
-    if (!out || !mmi_public_enter(pool)) return;
-    mmi_stats_get(pool, out);
+    if (!mmi_public_enter(pool)) return;
+    if (out) mmi_stats_get(pool, out);
     mmi_pool_unlock(pool);
 }
 
@@ -3412,7 +3500,8 @@ MEMMGR_API memmgr_error memmgr_pool_check(const memmgr_pool *pool) {
 
 MEMMGR_API bool memmgr_pool_walk(const memmgr_pool *pool, memmgr_visitor visit, void *ctx) {
     if (!mmi_public_enter(pool)) return false;
-    bool finished = visit && mmi_stats_walk(pool, visit, ctx);
+    if (!visit) return mmi_public_misuse(pool, MEMMGR_BAD_ARGUMENT, NULL, 0) == MEMMGR_OK;
+    bool finished = mmi_stats_walk(pool, visit, ctx);
     mmi_pool_unlock(pool);
     return finished;
 }
@@ -3420,19 +3509,19 @@ MEMMGR_API bool memmgr_pool_walk(const memmgr_pool *pool, memmgr_visitor visit, 
 MEMMGR_API void memmgr_pool_draw(const memmgr_pool *pool, memmgr_picture kind, memmgr_writer write,
                                  void *ctx) {
     memmgr_stats stats;
-    if (!write || !mmi_public_enter(pool)) return;
+    if (!mmi_public_enter(pool)) return;
+    if (!write) {
+        (void)mmi_public_misuse(pool, MEMMGR_BAD_ARGUMENT, NULL, 0);
+        return;
+    }
     mmi_stats_get(pool, &stats);
     mmi_draw(kind, pool->name, &stats, pool, mmi_stats_walk, write, ctx);
     mmi_pool_unlock(pool);
 }
 
 #ifndef MEMMGR_NO_STDIO
-static void mmi_public_print(const char *text, size_t length, void *ctx) {
-    (void)fwrite(text, 1, length, (FILE *)ctx);
-}
-
 MEMMGR_API void memmgr_pool_print(const memmgr_pool *pool, FILE *out) {
-    memmgr_pool_draw(pool, MEMMGR_PICTURE_TEXT, mmi_public_print, out ? out : stdout);
+    memmgr_pool_draw(pool, MEMMGR_PICTURE_TEXT, mmi_text_to_file, out ? out : stdout);
 }
 #endif
 
@@ -3469,7 +3558,7 @@ MMI_COLD void *mmi_public_heap_misuse(memmgr_pool *heap, memmgr_error error, con
 
 MEMMGR_API void *memmgr_malloc(size_t size) {
     memmgr_pool *heap = mmi_heap_enter();
-    void *block = heap ? mmi_pool_alloc_kept(heap, mmi_pool_newest(heap), size) : NULL;
+    void *block = heap ? mmi_pool_alloc_kept(heap, mmi_pool_recent(heap), size) : NULL;
     if (MMI_UNLIKELY(!block) && heap) block = mmi_pool_alloc(heap, MMI_GRANULE, size);
     return mmi_public_result(block);
 }
@@ -3596,10 +3685,8 @@ enum {
     MMI_LIBC_LEAKS_SHOWN = 16
 };
 
-MMI_FN bool mmi_libc_power_of_two(size_t value) { return value != 0 && (value & (value - 1)) == 0; }
-
 MEMMGR_API void *memmgr_aligned_alloc(size_t alignment, size_t size) {
-    if (!mmi_libc_power_of_two(alignment)) {
+    if (!mmi_is_power_of_two(alignment)) {
         mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, size, NULL);
         return NULL;
     }
@@ -3965,22 +4052,6 @@ MMI_FN memmgr_pool *mmi_libc_setup(void *memory, size_t capacity, size_t overhea
     return pool;
 }
 
-// Reports the live blocks: the first ones each, and then the bytes of all the others.
-MMI_FN void mmi_libc_report_leaks(const memmgr_pool *pool) {
-    mmi_libc_block *block = pool->first, *next;
-    size_t shown, rest = 0;
-    for (shown = 0; block != NULL; block = next, shown++) {
-        next = block->next;
-        if (shown < MMI_LIBC_LEAKS_SHOWN) {
-            void *payload = mmi_libc_payload(block);
-            mmi_report(MEMMGR_LEAK, payload, payload, block->size, pool);
-        } else {
-            rest += block->size;
-        }
-    }
-    if (rest != 0) mmi_report(MEMMGR_LEAK, NULL, NULL, rest, pool);
-}
-
 // --- The public calls.
 
 MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr_pool_desc *desc) {
@@ -3988,6 +4059,7 @@ MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr
     size_t shift = (0 - (size_t)(uintptr_t)buffer) % MMI_LIBC_GRANULE;
     size_t overhead = shift + sizeof(memmgr_pool);
     if (!mmi_libc_desc_valid(desc, flags)) return NULL;
+    if (buffer == NULL) mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, size, NULL);
     if (buffer == NULL || size < overhead + MMI_LIBC_GRANULE) return NULL;
     return mmi_libc_setup((char *)buffer + shift, size, overhead, desc);
 }
@@ -4011,17 +4083,19 @@ MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_de
 
 MEMMGR_API size_t memmgr_pool_destroy(memmgr_pool *pool) {
     if (pool == NULL || !mmi_libc_valid(pool, true)) return 0;
-    size_t leaks = pool->live_blocks;
     memmgr_source source = pool->source;
+    mmi_leaks leaks;
+    leaks.count = leaks.rest = 0;
     mmi_libc_sort(pool);
-    mmi_libc_report_leaks(pool);
+    (void)mmi_libc_walk(pool, mmi_report_note_leak, &leaks);
+    mmi_report_leaks(&leaks, pool);
     mmi_libc_clear(pool);
     pool->magic = 0;
     if (pool->created && source.map == NULL)
         free(pool);
     else if (pool->created && source.unmap != NULL)
         source.unmap(pool, sizeof(*pool), source.ctx);
-    return leaks;
+    return leaks.count;
 }
 
 MEMMGR_API void memmgr_pool_reset(memmgr_pool *pool) {
@@ -4032,7 +4106,7 @@ MEMMGR_API void memmgr_pool_reset(memmgr_pool *pool) {
 }
 
 MEMMGR_API void *memmgr_pool_aligned_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
-    if (!mmi_libc_valid(pool, mmi_libc_power_of_two(alignment))) return NULL;
+    if (!mmi_libc_valid(pool, mmi_is_power_of_two(alignment))) return NULL;
     mmi_libc_enter(pool);
     void *ptr = mmi_libc_alloc(pool, alignment, size, false);
     mmi_libc_leave(pool);
@@ -4076,7 +4150,7 @@ MEMMGR_API size_t memmgr_pool_usable_size(const memmgr_pool *pool, const void *p
 }
 
 MEMMGR_API bool memmgr_pool_owns(const memmgr_pool *pool, const void *ptr) {
-    if (ptr == NULL || pool == NULL || pool->magic != MMI_LIBC_MAGIC) return false;
+    if (!mmi_libc_valid(pool, true) || ptr == NULL) return false;
     memmgr_pool *own = mmi_libc_enter(pool);
     mmi_libc_block *block = own->first;
     while (block != NULL && mmi_libc_payload(block) != ptr)
@@ -4172,7 +4246,6 @@ const char MEMMGR_LINK = 0;
 #undef MMI_CODE_COARSE
 #undef MMI_CODE_FINE
 #undef MMI_CODE_MAX
-#undef MMI_CODE_MIDDLE
 #undef MMI_COLD
 #undef MMI_ENTRY_GRANULES
 #undef MMI_ERRORS
