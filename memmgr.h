@@ -887,12 +887,14 @@ typedef struct {
 } mmi_run;
 
 // The index: for each entry one byte, the size code of the longest run that starts in it, 0 for
-// none; above each node of 64 such bytes one byte, their largest; and so up to a single node.
+// none; above each node of 64 such bytes one byte, their largest; and so up to a few nodes, the
+// root.
 //
-//   level 2   [9.......]                          64 bytes, one node: the root
+//   level 2   [9.......]                          64 bytes, a node: the root
 //   level 1   [94......][................]        a byte for each node below
 //   level 0   [..9.....][4...3...][......]        a byte for each entry of the map
 #define MMI_NODE 64
+#define MMI_ROOT_NODES 4 // the root has at most so many: all of them are looked at
 #define MMI_LEVELS_MAX 5 // for 64^5 entries, 2^30: MMI_GRANULES_MAX has 2^26
 
 // A size class: freed blocks of exactly one size that are kept whole for the next request of that
@@ -912,8 +914,8 @@ typedef struct {
     size_t slots_offset, index_offset, map_offset, granules_offset;
     uint32_t granule_count, entry_count; // granule_count <= 64 * entry_count; then one sentinel
     uint32_t class_limit;                // granules: the largest size with a class; 0: none
-    uint32_t last_merged; // the entry where the run starts that grew last, for a refit
-    uint32_t level_count;
+    uint32_t last_merged;             // the entry where the run starts that grew last, for a refit
+    uint16_t root_nodes, level_count; // of the index; root_nodes <= MMI_ROOT_NODES
     uint32_t level_offset[MMI_LEVELS_MAX]; // from index_offset; level 0 first
 } mmi_segment;
 
@@ -1597,6 +1599,17 @@ MMI_INLINE unsigned mmi_index_least(const uint8_t *node, unsigned code) {
 }
 #endif
 
+// The largest code of all.
+MMI_FN unsigned mmi_index_top(const mmi_segment *segment) {
+    const uint8_t *root = mmi_index_level(segment, segment->level_count - 1);
+    unsigned top = 0;
+    for (uint32_t node = 0; node < segment->root_nodes; node++) {
+        unsigned largest = mmi_index_largest(root + node * MMI_NODE);
+        if (largest > top) top = largest;
+    }
+    return top;
+}
+
 // Gives an entry its code, and every level above what follows from it.
 MMI_FN void mmi_index_set(mmi_segment *segment, uint32_t entry, unsigned code) {
     for (unsigned level = 0;; level++) {
@@ -1613,25 +1626,41 @@ MMI_FN void mmi_index_set(mmi_segment *segment, uint32_t entry, unsigned code) {
     }
 }
 
+// The place in the root of the smallest byte that is at least `code`; MMI_NONE for none.
+MMI_INLINE uint32_t mmi_index_find_root(const mmi_segment *segment, unsigned code) {
+    const uint8_t *root = mmi_index_level(segment, segment->level_count - 1);
+    uint32_t best = MMI_NONE;
+    for (uint32_t node = 0; node < segment->root_nodes; node++) {
+        unsigned place = mmi_index_least(root + node * MMI_NODE, code);
+        if (place == MMI_NODE) continue;
+        place += node * MMI_NODE;
+        if (best == MMI_NONE || root[place] < root[best]) best = place;
+    }
+    return best;
+}
+
 // An entry whose code is nearly the smallest that is at least `code`; MMI_NONE for none.
 MMI_FN uint32_t mmi_index_find(const mmi_segment *segment, unsigned code) {
-    uint32_t entry = 0;
-    for (unsigned level = segment->level_count; level-- > 0;) {
-        unsigned place = mmi_index_least(mmi_index_level(segment, level) + entry * MMI_NODE, code);
-        if (place == MMI_NODE) return MMI_NONE; // at the root only
-        entry = entry * MMI_NODE + place;
-    }
+    uint32_t entry = mmi_index_find_root(segment, code);
+    if (entry == MMI_NONE) return MMI_NONE;
+    for (unsigned level = segment->level_count - 1; level-- > 0;)
+        entry = entry * MMI_NODE +
+                mmi_index_least(mmi_index_level(segment, level) + entry * MMI_NODE, code);
     return entry;
 }
 
 // The first entry, from an entry on, whose code is at least `code`; MMI_NONE for none.
 MMI_FN uint32_t mmi_index_next(const mmi_segment *segment, uint32_t from, unsigned code) {
     unsigned level = 0, place = MMI_NODE;
-    uint32_t count = segment->entry_count;                 // bytes in use on this level
-    while (level < segment->level_count && from < count) { // up, until one lies to the right
+    uint32_t count = segment->entry_count; // bytes in use on this level
+    while (from < count) {                 // up, until one lies to the right
         const uint8_t *node = mmi_index_level(segment, level) + from / MMI_NODE * MMI_NODE;
         place = mmi_index_first(node, from % MMI_NODE, code);
         if (place < MMI_NODE) break;
+        if (level + 1 == segment->level_count) { // on to the root's next node
+            from = (from / MMI_NODE + 1) * MMI_NODE;
+            continue;
+        }
         from = from / MMI_NODE + 1;
         count = (count + MMI_NODE - 1) / MMI_NODE;
         level++;
@@ -1694,13 +1723,13 @@ MMI_FN size_t mmi_segment_lay_out(mmi_segment *segment, size_t granules, uint32_
     offset = mmi_align_up(offset, MMI_GRANULE);
     segment->index_offset = offset;
     segment->level_count = 0;
-    size_t level_bytes = entries, index_bytes = 0;
+    size_t nodes = entries, index_bytes = 0;
     do {
-        level_bytes = mmi_align_up(level_bytes, MMI_NODE);
+        nodes = (nodes + MMI_NODE - 1) / MMI_NODE;
         segment->level_offset[segment->level_count++] = (uint32_t)index_bytes;
-        index_bytes += level_bytes;
-        level_bytes /= MMI_NODE;
-    } while (level_bytes > 1);
+        index_bytes += nodes * MMI_NODE;
+    } while (nodes > MMI_ROOT_NODES);
+    segment->root_nodes = (uint16_t)nodes;
     segment->map_offset = offset + index_bytes;
     segment->granules_offset = segment->map_offset + (entries + 1) * sizeof(mmi_entry);
     return segment->granules_offset;
@@ -2691,7 +2720,7 @@ MMI_FN bool mmi_stats_walk(const void *heap, memmgr_visitor visit, void *ctx) {
 MMI_FN uint32_t mmi_stats_longest(const memmgr_pool *pool, const mmi_segment *segment) {
     const mmi_entry *map = mmi_map_of(segment);
     const uint8_t *codes = mmi_index_level(segment, 0);
-    unsigned top = mmi_index_largest(mmi_index_level(segment, segment->level_count - 1));
+    unsigned top = mmi_index_top(segment);
     unsigned most = pool->desc.fit == MEMMGR_FIT_GOOD ? MMI_CANDIDATES : ~0u;
     uint32_t longest = 0, entry = segment->last_merged;
     if (top == 0) return 0;
@@ -2759,7 +2788,8 @@ MMI_FN bool mmi_stats_layout_valid(const memmgr_pool *pool, const mmi_segment *s
            segment->granules_offset == fresh.granules_offset &&
            segment->granule_count == fresh.granule_count &&
            segment->entry_count == fresh.entry_count && segment->class_limit == fresh.class_limit &&
-           segment->level_count == fresh.level_count && segment->last_merged < fresh.entry_count;
+           segment->level_count == fresh.level_count && segment->root_nodes == fresh.root_nodes &&
+           segment->last_merged < fresh.entry_count;
 }
 
 // Do the marks stand only where there can be spans, and nothing in the entries that they cover?
@@ -4281,6 +4311,7 @@ const char MEMMGR_LINK = 0;
 #undef MMI_POOL_SIZE
 #undef MMI_POSIX
 #undef MMI_REALLOC_0_FREES
+#undef MMI_ROOT_NODES
 #undef MMI_SEGMENT_SIZE
 #undef MMI_SPAN_FREE
 #undef MMI_SPAN_LIVE
