@@ -834,7 +834,7 @@ MMI_FN void mmi_text_to_file(const char *line, size_t length, void *ctx) {
 //
 //   segment->size == granules_offset + 16 * granule_count + slack
 //
-// where the slack, up to 64 GiB, is less than 32 bytes.
+// where the slack is less than another granule with its part of the map, or than another class.
 //
 // GRANULE: 16 bytes, the unit of size and alignment. ENTRY: the map's 16 bytes for 64 granules.
 
@@ -1750,14 +1750,17 @@ MMI_FN size_t mmi_segment_fit_with(mmi_segment *segment, size_t size, uint32_t c
 }
 
 // The same, with the classes that such a segment is to have. More bytes never give fewer granules:
-// where one more class would cost more than the bytes that call for it, it has to wait.
+// where one more class costs more than the bytes that call for it, it waits, and so do they.
 MMI_FN size_t mmi_segment_fit(mmi_segment *segment, size_t size, bool classes) {
     uint32_t limit = classes ? mmi_segment_class_limit(size) : 0;
     if (limit > 0 && size < (size_t)MMI_CLASS_MAX << 15) {
-        size_t before = ((size_t)(limit - 1) << 14) < size ? (size_t)(limit - 1) << 14 : size;
+        size_t before = (size_t)(limit - 1) << 14; // the last size with fewer
         uint32_t fewer = mmi_segment_class_limit(before);
         size_t granules = mmi_segment_fit_with(segment, before, fewer);
-        if (mmi_segment_fit_with(segment, size, limit) < granules) limit = fewer;
+        if (mmi_segment_fit_with(segment, size, limit) < granules) {
+            (void)mmi_segment_lay_out(segment, granules, fewer);
+            return granules;
+        }
     }
     return mmi_segment_fit_with(segment, size, limit);
 }
@@ -2887,7 +2890,7 @@ MMI_FN bool mmi_stats_classes_valid(const mmi_segment *segment, mmi_audit *audit
 
 MMI_FN bool mmi_stats_pool_valid(const memmgr_pool *pool) {
     mmi_audit audit = {0, 0, 0};
-    if (!pool->segments && pool->segment_count != 1) return false;
+    if ((pool->segments != NULL) != (pool->segment_count > 1)) return false;
     for (uint32_t i = 0; i < pool->segment_count; i++) {
         const mmi_segment *segment = mmi_pool_segment(pool, i);
         if (!mmi_stats_layout_valid(pool, segment) || !mmi_stats_spans_valid(segment) ||

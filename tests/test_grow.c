@@ -113,6 +113,79 @@ static void test_grow_source_fails_at_every_call(void) {
     }
 }
 
+// The table of segments is given, the segment itself is not.
+static void test_grow_table_but_no_segment(void) {
+    memmgr_stats before, after;
+    if (!SWITCH_ON) return;
+    reports_start();
+    source_open(&source, (size_t)4 << 20);
+    memmgr_pool_desc desc = desc_growing(&source, 0);
+    memmgr_pool *pool = memmgr_pool_create(4096, &desc);
+    REQUIRE(pool != NULL);
+    memmgr_pool_stats(pool, &before);
+    source.fail_at = 3;
+    source.fail_on = true;
+    for (size_t i = 1; i <= 5; i++) {
+        CHECK(!hold(pool, 5000 * i));
+        CHECK(source.calls > 2);
+        memmgr_pool_stats(pool, &after);
+        CHECK_EQUAL(after.failures, i);
+        after.failures = before.failures;
+        CHECK(stats_equal(&before, &after));
+        CHECK_EQUAL(source.count, 1);
+        source.fail_at = source.calls + 2; // again the call after the table's
+    }
+    source.fail_at = 0;
+    CHECK(hold(pool, 100) && hold(pool, 50000));
+    check_pool(pool);
+    while (held_count)
+        let_go(pool, 0);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    CHECK_SILENT();
+    source_close(&source);
+}
+
+// From some call on it gives what is not aligned to 16, which is as good as nothing.
+enum { SKEW = 8 };
+static size_t skewed_from;
+
+static void *skewed_map(size_t size, void *ctx) {
+    char *at = (char *)source_map(size + GRANULE, ctx);
+    return at && source.calls >= skewed_from ? at + SKEW : at;
+}
+
+static void skewed_unmap(void *memory, size_t size, void *ctx) {
+    char *at = (char *)memory;
+    source_unmap(is_aligned(at, GRANULE) ? at : at - SKEW, size + GRANULE, ctx);
+}
+
+static void test_grow_source_misaligned(void) {
+    for (skewed_from = 1; skewed_from <= 6 && SWITCH_ON; skewed_from++) {
+        reports_start();
+        source_open(&source, (size_t)4 << 20);
+        memmgr_pool_desc desc = desc_growing(&source, 0);
+        desc.source.map = skewed_map;
+        desc.source.unmap = skewed_unmap;
+        memmgr_pool *pool = memmgr_pool_create(4096, &desc);
+        CHECK((pool == NULL) == (skewed_from == 1));
+        if (pool) {
+            memmgr_stats stats;
+            while (hold(pool, 3000)) {
+            }
+            CHECK(!hold(pool, 3000) && !hold(pool, 60000));
+            memmgr_pool_stats(pool, &stats);
+            CHECK_EQUAL(stats.failures, 3);
+            CHECK_EQUAL(stats.capacity, source.bytes - GRANULE * source.count);
+            CHECK(pool_agrees(pool));
+            while (held_count)
+                let_go(pool, test_below(held_count));
+            CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+        }
+        CHECK_SILENT();
+        source_close(&source);
+    }
+}
+
 // --- Limits --------------------------------------------------------------------------------------
 
 static void limited(size_t capacity, size_t limit, size_t low, size_t high) {
@@ -241,6 +314,68 @@ static void test_grow_for_large_blocks(void) {
     source_close(&source);
 }
 
+// A strategy that takes nothing, however many it is offered.
+static bool choose_none(const memmgr_block *candidate, const memmgr_block *best, size_t size,
+                        void *ctx) {
+    (void)candidate, (void)best, (void)size;
+    ++*(size_t *)ctx;
+    return false;
+}
+
+// Memory is not what such a pool lacks: it grows for a block that fits nowhere, and then no more.
+static void test_grow_not_when_refused(void) {
+    static const size_t sizes[] = {1, 100, 1000, 20000, 100000};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && SWITCH_ON; i++) {
+        size_t offered = 0, calls = 0;
+        reports_start();
+        source_open(&source, (size_t)16 << 20);
+        memmgr_pool_desc desc = desc_growing(&source, 0);
+        desc.fit = MEMMGR_FIT_CUSTOM;
+        desc.choose = choose_none;
+        desc.choose_ctx = &offered;
+        memmgr_pool *pool = memmgr_pool_create(8192, &desc);
+        REQUIRE(pool != NULL);
+        for (int again = 0; again < 20; again++) {
+            CHECK(!hold(pool, sizes[i]));
+            if (again == 0) calls = source.calls;
+            CHECK_EQUAL(source.calls, calls);
+        }
+        CHECK(source.count <= (sizes[i] < 4096 ? 1u : 3u)); // its first, the table, one segment
+        CHECK(offered >= 20);
+        check_pool(pool);
+        CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+        CHECK_SILENT();
+        source_close(&source);
+    }
+}
+
+// Blocks that classes keep do not hold a segment for good.
+static void test_grow_all_freed(void) {
+    for (int way = 0; way < 3; way++) {
+        memmgr_stats stats;
+        reports_start();
+        source_open(&source, (size_t)64 << 20);
+        memmgr_pool_desc desc = desc_growing(&source, 0);
+        memmgr_pool *pool = memmgr_pool_create((size_t)1 << 20, &desc);
+        REQUIRE(pool != NULL);
+        size_t first = source.bytes;
+        while (held_count < HELD_MAX)
+            REQUIRE(hold(pool, 1 + test_below(1500)));
+        CHECK(!SWITCH_ON || source.count >= 4);
+        check_pool(pool);
+        while (held_count)
+            let_go(pool, way == 0 ? held_count - 1 : way == 1 ? 0 : test_below(held_count));
+        memmgr_pool_stats(pool, &stats);
+        CHECK_EQUAL(stats.used, 0);
+        CHECK_EQUAL(source.bytes, first);
+        CHECK_EQUAL(source.count, 1);
+        check_pool(pool);
+        CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+        CHECK_SILENT();
+        source_close(&source);
+    }
+}
+
 // Every segment but what the pool needs to live goes back, and the same work never needs more the
 // next time.
 static void test_grow_reset(void) {
@@ -363,16 +498,48 @@ static void test_grow_from_the_system(void) {
 #endif
 }
 
+// A segment made for a block has room for it, whatever its size is.
+static void test_grow_serves_every_size(void) {
+#ifndef MEMMGR_NO_OS
+    memmgr_pool_desc desc = desc_of(MEMMGR_FIT_GOOD, MEMMGR_POOL_GROW);
+    memmgr_pool *pool = memmgr_pool_create(65536, &desc);
+    memmgr_stats before, after;
+    reports_start();
+    REQUIRE(pool != NULL);
+    memmgr_pool_stats(pool, &before);
+    for (size_t size = 500000; size < 5000000; size += 4512) {
+        void *block = kept(memmgr_pool_alloc(pool, size));
+        if (!CHECK(block != NULL)) {
+            printf("        size %lu\n", (unsigned long)size);
+            continue;
+        }
+        CHECK_EQUAL(memmgr_pool_usable_size(pool, block), granules_up(size));
+        CHECK_EQUAL(memmgr_pool_free(pool, block), MEMMGR_OK);
+    }
+    memmgr_pool_stats(pool, &after);
+    CHECK_EQUAL(after.failures, 0);
+    if (SWITCH_ON) CHECK_EQUAL(after.capacity, before.capacity);
+    CHECK(pool_agrees(pool));
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    CHECK_SILENT();
+#endif
+}
+
 static const test_case tests[] = {
     TEST(test_grow_source_fails_at_every_call),
+    TEST(test_grow_table_but_no_segment),
+    TEST(test_grow_source_misaligned),
     TEST(test_grow_limit),
     TEST(test_grow_only_when_asked),
     TEST(test_grow_many_segments),
     TEST(test_grow_for_large_blocks),
+    TEST(test_grow_not_when_refused),
+    TEST(test_grow_all_freed),
     TEST(test_grow_reset),
     TEST(test_grow_peak_is_steady),
     TEST(test_grow_misuse),
     TEST(test_grow_from_the_system),
+    TEST(test_grow_serves_every_size),
 };
 
 int main(int argc, char **argv) { return TEST_MAIN(tests, argc, argv); }

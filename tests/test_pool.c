@@ -112,6 +112,27 @@ static void test_pool_exhaustion(void) {
     CHECK_SILENT();
 }
 
+// More bytes never make less room: what lies in front of the blocks grows in steps of 16 KiB, and
+// most at the first with classes.
+static void test_pool_room_grows(void) {
+    test_buffer buffer = buffer_new((size_t)6 << 20, 0);
+    reports_start();
+    for (size_t step = 63; step <= 320; step += step == 63 ? 1 : 9) {
+        size_t middle = step * 16384, before = 0;
+        for (size_t size = middle - 1023; size < middle + 1024; size += GRANULE) {
+            memmgr_pool *pool = memmgr_pool_init(buffer.at, size, NULL);
+            REQUIRE(pool != NULL);
+            size_t room = memmgr_pool_bytes_free(pool);
+            if (!CHECK(room >= before)) printf("        %lu bytes\n", (unsigned long)size);
+            CHECK_EQUAL(memmgr_pool_largest_free(pool), room);
+            CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+            before = room;
+        }
+    }
+    CHECK_SILENT();
+    buffer_drop(&buffer);
+}
+
 // --- The same size again in a full pool ----------------------------------------------------------
 
 // Nothing is left but what cannot be had.
@@ -213,6 +234,45 @@ static void test_pool_refits_among_near_misses(void) {
         for (size_t size = 1024; size <= 20000; size += 16 + size / 4 / GRANULE * GRANULE) {
             refit_among_near_misses(&desc, size);
         }
+    }
+    CHECK_SILENT();
+}
+
+// A run that is long enough is found, before or behind many that are nearly.
+static void find_long_run(const memmgr_pool_desc *desc, size_t place) {
+    const size_t mib = (size_t)1 << 20;
+    test_buffer buffer = buffer_new(20 * mib, 0);
+    memmgr_pool *pool = memmgr_pool_init(buffer.at, buffer.size, desc);
+    void *runs[13];
+    REQUIRE(pool != NULL);
+    for (size_t i = 0; i < 13; i++) {
+        runs[i] = memmgr_pool_alloc(pool, i == place ? mib * 19 / 10 : mib * 11 / 10);
+        blocks[block_count++] = memmgr_pool_alloc(pool, 12288);
+        REQUIRE(runs[i] && blocks[block_count - 1]);
+    }
+    blocks_fill(pool, 60000, 60000);
+    blocks_fill(pool, 3000, 3000);
+    CHECK_EQUAL(memmgr_pool_free(pool, runs[place]), MEMMGR_OK);
+    for (size_t i = 0; i < 13; i++) {
+        if (i != place) CHECK_EQUAL(memmgr_pool_free(pool, runs[i]), MEMMGR_OK);
+    }
+    CHECK(memmgr_pool_largest_free(pool) >= mib * 19 / 10);
+    void *found = memmgr_pool_alloc(pool, mib * 3 / 2);
+    CHECK(found != NULL && (!SWITCH_ON || found == runs[place]));
+    CHECK(pool_agrees(pool));
+    CHECK_EQUAL(memmgr_pool_free(pool, found), MEMMGR_OK);
+    blocks_free(pool, 0);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    buffer_drop(&buffer);
+}
+
+static void test_pool_finds_a_long_run(void) {
+    reports_start();
+    for (size_t d = 0; d < DESCS; d++) {
+        memmgr_pool_desc desc = desc_number(d);
+        find_long_run(&desc, 0);
+        find_long_run(&desc, 6);
+        find_long_run(&desc, 12);
     }
     CHECK_SILENT();
 }
@@ -659,13 +719,74 @@ static void test_pool_owns(void) {
     buffer_drop(&buffer);
 }
 
+// --- Damage --------------------------------------------------------------------------------------
+
+// One bit of the pool's own data is turned over, and back after the audit. Whether it was found.
+static bool audit_damaged(memmgr_pool *pool, size_t at, unsigned bit) {
+    unsigned char *byte = (unsigned char *)pointer_plus(pool, (intptr_t)at);
+    bool pool_gone = false;
+#ifdef USE_MEMORY_MGR
+    size_t in_magic = at - offsetof(struct memmgr_pool, magic);
+    pool_gone = in_magic < sizeof pool->magic;
+#endif
+    *byte ^= (unsigned char)(1u << bit);
+    memmgr_error error = memmgr_pool_check(pool);
+    *byte ^= (unsigned char)(1u << bit);
+    CHECK_EQUAL(reports.count, error == MEMMGR_OK ? 0 : 1);
+    bool known = error == MEMMGR_OK || error == MEMMGR_CORRUPT;
+    if (!CHECK(pool_gone ? error == MEMMGR_BAD_ARGUMENT : known))
+        printf("        byte %lu, bit %u\n", (unsigned long)at, bit);
+    reports.count = 0;
+    return error != MEMMGR_OK;
+}
+
+// All bits of the first kilobyte, and some of the others in front of the first block.
+static void audit_damage(size_t size, size_t largest, size_t flips) {
+    test_buffer buffer = buffer_new(size, 0);
+    memmgr_pool *pool = memmgr_pool_init(buffer.at, size, NULL);
+    size_t found = 0, done = 0;
+    REQUIRE(pool != NULL);
+    CHECK(walk_pool(pool) && walked.count == 1);
+    size_t front = (uintptr_t)walked.block[0].address - (uintptr_t)pool;
+    for (int i = 0; i < 200; i++) {
+        void *block = memmgr_pool_alloc(pool, test_log_uniform(1, largest));
+        if (block) blocks[block_count++] = block;
+    }
+    blocks_shuffle();
+    for (size_t left = block_count / 2; block_count > left;)
+        CHECK_EQUAL(memmgr_pool_free(pool, blocks[--block_count]), MEMMGR_OK);
+    reports_start();
+    for (size_t at = 0; at < front && at < 1024; at++) {
+        for (unsigned bit = 0; bit < 8; bit++, done++)
+            found += audit_damaged(pool, at, bit);
+    }
+    for (size_t i = 0; i < test_count(flips); i++, done++)
+        found += audit_damaged(pool, test_below(front), (unsigned)test_below(8));
+    CHECK(found > done / 4);
+    CHECK_EQUAL(memmgr_pool_check(pool), MEMMGR_OK);
+    blocks_free(pool, 3);
+    CHECK(pool_agrees(pool));
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    CHECK_SILENT();
+    buffer_drop(&buffer);
+}
+
+// The audit itself survives any damage.
+static void test_pool_check_damaged(void) {
+    if (!SWITCH_ON) return;
+    audit_damage(32768, 500, 2000);
+    audit_damage((size_t)2 << 20, 20000, 4000);
+}
+
 static const test_case tests[] = {
     TEST(test_pool_of_1024_bytes),
     TEST(test_pool_exhaustion),
+    TEST(test_pool_room_grows),
     TEST(test_pool_refits_every_size),
     TEST(test_pool_refits_mixes),
     TEST(test_pool_refits_aligned),
     TEST(test_pool_refits_among_near_misses),
+    TEST(test_pool_finds_a_long_run),
     TEST(test_pool_realloc_in_place),
     TEST(test_pool_realloc_when_full),
     TEST(test_pool_realloc_of_null_allocates),
@@ -679,6 +800,7 @@ static const test_case tests[] = {
     TEST(test_pool_calloc_is_zero),
     TEST(test_pool_walk_stops),
     TEST(test_pool_owns),
+    TEST(test_pool_check_damaged),
 };
 
 int main(int argc, char **argv) { return TEST_MAIN(tests, argc, argv); }

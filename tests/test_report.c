@@ -118,10 +118,74 @@ static void test_report_contents(void) {
     buffer_drop(&buffer);
 }
 
+// A handler that frees what has leaked, while the pool ends.
+typedef struct {
+    memmgr_pool *pool;
+    size_t calls, freed;
+} freeing_handler;
+
+static void free_in_handler(const memmgr_report *report, void *ctx) {
+    freeing_handler *freeing = (freeing_handler *)ctx;
+    freeing->calls++;
+    CHECK_EQUAL(report->error, MEMMGR_LEAK);
+    CHECK(report->pool == freeing->pool);
+    if (!report->block) return; // all the others
+    CHECK_EQUAL(memmgr_pool_usable_size(freeing->pool, report->block), report->size);
+    CHECK_EQUAL(memmgr_pool_free(freeing->pool, pointer_plus(report->block, 0)), MEMMGR_OK);
+    CHECK_EQUAL(memmgr_pool_check(freeing->pool), MEMMGR_OK);
+    freeing->freed++;
+}
+
+// Takes `count` blocks, and ends the pool.
+static void leak_and_free(memmgr_pool *pool, size_t count, size_t size) {
+    freeing_handler freeing = {pool, 0, 0};
+    for (size_t i = 0; i < count; i++)
+        CHECK(kept(memmgr_pool_alloc(pool, size)) != NULL);
+    memmgr_set_error_handler(free_in_handler, &freeing);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), count);
+    CHECK_EQUAL(freeing.freed, count < 16 ? count : 16);
+    CHECK_EQUAL(freeing.calls, count < 17 ? count : 17);
+    reports_start();
+}
+
+static void leak_in_buffer(size_t count, size_t size) {
+    test_buffer buffer = buffer_new((size_t)2 << 20, 0);
+    memmgr_pool *pool = memmgr_pool_init(buffer.at, buffer.size, NULL);
+    REQUIRE(pool != NULL);
+    leak_and_free(pool, count, size);
+    buffer_drop(&buffer);
+}
+
+// In segments that are unmapped when their last block is freed.
+static void leak_in_segments(size_t count, size_t size, unsigned flags) {
+    static test_source source;
+    source_open(&source, (size_t)16 << 20);
+    memmgr_pool_desc desc = desc_growing(&source, 0);
+    desc.flags |= flags;
+    memmgr_pool *pool = memmgr_pool_create(4096, &desc);
+    REQUIRE(pool != NULL);
+    leak_and_free(pool, count, size);
+    if (SWITCH_ON && count >= 5 && count * size >= 20000) CHECK(source.calls > 3);
+    source_close(&source);
+}
+
+static void test_report_handler_may_free_leaks(void) {
+    static const size_t counts[] = {1, 2, 5, 13, 16, 17, 40};
+    static const size_t sizes[] = {16, 1000, 4000, 20000, 40000};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
+            leak_in_buffer(counts[i], sizes[k]);
+            leak_in_segments(counts[i], sizes[k], 0);
+            leak_in_segments(counts[i], sizes[k], MEMMGR_POOL_EAGER);
+        }
+    }
+}
+
 static const test_case tests[] = {
     TEST(test_report_names),
     TEST(test_report_handler_may_call),
     TEST(test_report_contents),
+    TEST(test_report_handler_may_free_leaks),
 };
 
 int main(int argc, char **argv) { return TEST_MAIN(tests, argc, argv); }

@@ -6,7 +6,7 @@
 int main(void) {
     static unsigned char memory[4096];
     memmgr_pool_desc desc = {0};
-    desc.name = "a small heap";
+    desc.name = "a small heap\n\033[31m\303\251"; // of which no terminal is to be told
     memmgr_pool *pool = memmgr_pool_init(memory, sizeof memory, &desc);
     if (!pool) return 3;
     void *block = memmgr_pool_alloc(pool, 100);

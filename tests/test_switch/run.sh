@@ -63,7 +63,7 @@ must_run "$out/default_report.on.o"
 "$out/program" 2>"$out/log" >/dev/null
 if [ "$(awk 'END { print NR }' "$out/log")" = 2 ] && grep -q 'MEMMGR_DOUBLE_FREE' "$out/log" &&
     grep -q 'MEMMGR_FOREIGN_POINTER' "$out/log" &&
-    [ "$(grep -c 'a small heap' "$out/log")" = 2 ]; then passes
+    [ "$(grep -c ', pool a small heap??\[31m??$' "$out/log")" = 2 ]; then passes
 else fails "the default handler's lines"; fi
 
 # And where it shall abort, the first misuse is the last. (The shell's own word is thrown away.)
