@@ -1900,7 +1900,7 @@ typedef struct {
 } mmi_found;
 
 // How many runs are looked at that may be long enough or not, when none is that must be.
-#define MMI_CANDIDATES 16
+#define MMI_CANDIDATES 8
 
 // The shortest run that starts in an entry and that the request fits into. False for none.
 MMI_FN bool mmi_search_entry(mmi_segment *segment, uint32_t entry, const mmi_request *want,
