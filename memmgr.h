@@ -923,6 +923,7 @@ typedef struct {
 
 MMI_STATIC_ASSERT(sizeof(mmi_entry) == MMI_GRANULE);
 MMI_STATIC_ASSERT(sizeof(mmi_class) == 8);
+MMI_STATIC_ASSERT(offsetof(memmgr_pool_desc, name) == 0);
 
 typedef struct {
     unsigned held; // 0 or 1
@@ -933,8 +934,8 @@ typedef struct {
 // A pool. used + free + overhead == capacity, in memmgr_stats. A fixed pool has one segment, right
 // behind it, and no table; a growing one a table of all of them in address order.
 struct memmgr_pool {
-    const char *name; // first, so that a report can tell it with the switch on and off
-    uint32_t magic;   // MMI_MAGIC_... while the pool lives
+    memmgr_pool_desc desc; // its name is first: a report tells it with the switch on and off
+    uint32_t magic;        // MMI_MAGIC_... while the pool lives
     uint32_t segment_count, segment_room; // room in the table, where there is one
     mmi_segment **segments;               // NULL: the only one is the first
     mmi_segment *recent;                  // the segment that served last; NULL without a table
@@ -944,7 +945,6 @@ struct memmgr_pool {
     size_t sweep_below; // bytes in use: below it a growing pool looks for empty segments
     size_t allocations, frees, failures, misuses;
     mmi_lock lock;
-    memmgr_pool_desc desc;
 };
 
 #define MMI_FILL_FRESH 0xCC // with MEMMGR_POOL_FILL
@@ -966,7 +966,7 @@ struct memmgr_pool {
 //   mmi_os_purge(memory, size)   gives whole pages back, keeps the addresses; bytes that were held
 //   mmi_os_no_memory()           errno
 //   mmi_os_write_error(text)     one line for whoever looks
-//   mmi_os_at_fork(before, after)   to be called around each fork, after in both processes
+//   mmi_os_at_fork(before, after)  called around each fork, `after` in both processes
 //   mmi_lock_...                 mutual exclusion, not recursive
 
 #if MMI_POSIX
@@ -2551,7 +2551,6 @@ MMI_FN memmgr_pool *mmi_pool_make(void *memory, size_t size, const memmgr_pool_d
     memmgr_pool made;
     mmi_bytes_fill(&made, 0, sizeof made);
     made.desc = *desc;
-    made.name = desc->name;
     if (!mmi_segment_make((char *)pool + MMI_POOL_SIZE, size - skip - MMI_POOL_SIZE,
                           mmi_pool_has_classes(&made), zeroed))
         return NULL;
@@ -3548,7 +3547,7 @@ MEMMGR_API void memmgr_pool_draw(const memmgr_pool *pool, memmgr_picture kind, m
         return;
     }
     mmi_stats_get(pool, &stats);
-    mmi_draw(kind, pool->name, &stats, pool, mmi_stats_walk, write, ctx);
+    mmi_draw(kind, pool->desc.name, &stats, pool, mmi_stats_walk, write, ctx);
     mmi_pool_unlock(pool);
 }
 
