@@ -33,6 +33,10 @@ test: ## all tests, then all examples, with the switch on and off
 examples: ## only the examples
 	$(TOOLS) sh examples/run.sh
 
+preload: ## build/libmemmgr.so: memmgr for any program, by LD_PRELOAD
+	@mkdir -p build
+	$(CC) $(CFLAGS) -Wall -Wextra -fPIC -shared -fno-builtin -fvisibility=hidden -o build/libmemmgr.so examples/preload.c -pthread
+
 bench: ## speed, worst cases and packing, against the allocators found here
 	$(TOOLS) sh tests/bench.sh
 
@@ -49,4 +53,4 @@ format: ## clang-format every source in place, if it is there
 	    find memmgr.h examples tests -name '*.[ch]' -o -name '*.cpp' | xargs clang-format -i; \
 	else echo 'clang-format is not installed: nothing done'; fi
 
-.PHONY: help demo test examples bench install clean format
+.PHONY: help demo test examples preload bench install clean format

@@ -339,9 +339,33 @@ MEMMGR_API size_t memmgr_usable_size(const void *ptr);
 // does nothing.
 MEMMGR_API void memmgr_stats_get(memmgr_stats *out);
 
-// Gives idle memory back to the operating system. Returns the bytes given back, where they are
-// known.
+// Gives idle memory back to the operating system: what the calling thread keeps for itself, what
+// threads that have ended have left, and what nobody uses. Returns the bytes given back, where they
+// are known. Without a call most of it goes back after about a second, by the way.
 MEMMGR_API size_t memmgr_trim(void);
+
+// Audits the general calls' memory. MEMMGR_OK, or MEMMGR_CORRUPT (reported). No other thread may be
+// in a call meanwhile. Cost: linear in the memory.
+MEMMGR_API memmgr_error memmgr_check(void);
+
+// Shows every live and every free block of the general calls, as memmgr_pool_walk. `visit` must
+// make no general call. Without the switch there is nothing to see: true.
+MEMMGR_API bool memmgr_walk(memmgr_visitor visit, void *ctx);
+
+// Draws them through `write`, which must make no general call: as memmgr_pool_draw.
+MEMMGR_API void memmgr_draw(memmgr_picture kind, memmgr_writer write, void *ctx);
+#ifndef MEMMGR_NO_STDIO
+// The statistics and the text picture. out NULL: stdout.
+MEMMGR_API void memmgr_print(FILE *out);
+#endif
+
+// Reports every live block as a leak, 16 of them one by one and the rest as one report with a NULL
+// pointer: to be called at the end of a program. Returns how many there are.
+MEMMGR_API size_t memmgr_leaks(void);
+
+// From now on fresh blocks are filled with 0xCC and freed ones with 0xDD, or not any more. Slow; to
+// be called before there is a second thread.
+MEMMGR_API void memmgr_set_fill(bool fill);
 
 // --- Pools. One thread at a time, unless made with MEMMGR_POOL_LOCKED.
 
@@ -509,10 +533,37 @@ MEMMGR_GENERAL void memmgr_free_sized(void *ptr, size_t size) {
 #define MMI_THREADS 1
 #endif
 
+// Each thread has a heap where there is memory to be had from the system, and memmgr knows its
+// threads and locks.
+#if (MMI_POSIX || MMI_WINDOWS) && !defined(MEMMGR_LOCK)
+#define MMI_HAS_HEAPS 1
+#else
+#define MMI_HAS_HEAPS 0
+#endif
+
+#if defined(__ELF__)
+#define MMI_ELF 1
+#else
+#define MMI_ELF 0
+#endif
+
+// The thread sanitizer sees plain and vector loads as races where atomic ones are none.
+#if defined(__SANITIZE_THREAD__)
+#define MMI_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define MMI_TSAN 1
+#endif
+#endif
+#if !defined(MMI_TSAN)
+#define MMI_TSAN 0
+#endif
+
 #if MMI_POSIX
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #if MMI_THREADS
@@ -666,6 +717,137 @@ MMI_INLINE bool mmi_multiply(size_t a, size_t b, size_t *product) {
     *product = a * b;
     return true;
 }
+
+// A variable of which each thread has its own.
+#if !MMI_THREADS
+#define MMI_THREAD_LOCAL
+#elif MMI_GNUC && MMI_ELF // without a call, also in a shared library
+#define MMI_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
+#elif MMI_GNUC
+#define MMI_THREAD_LOCAL __thread
+#elif MMI_MSVC
+#define MMI_THREAD_LOCAL __declspec(thread)
+#endif
+
+// Bytes and words that several threads may touch. Loads and stores are relaxed, plain moves on
+// every processor, but for those that are named otherwise; partners are named where they are
+// called.
+//   ..._ordered, ..._exchange, ..._claim   sequentially consistent
+//   ..._replace                            releases, with mmi_atomic_word_exchange as its partner
+//   mmi_atomic_acquire                     makes what was loaded before it an acquiring load
+#if MMI_THREADS && MMI_GNUC
+MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *byte) {
+#if MMI_TSAN // which knows no fences
+    return __atomic_load_n(byte, __ATOMIC_ACQUIRE);
+#else
+    return __atomic_load_n(byte, __ATOMIC_RELAXED);
+#endif
+}
+MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *byte) {
+    return __atomic_load_n(byte, __ATOMIC_SEQ_CST);
+}
+MMI_INLINE void mmi_atomic_byte_store(uint8_t *byte, uint8_t value) {
+    __atomic_store_n(byte, value, __ATOMIC_RELAXED);
+}
+MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
+    return __atomic_exchange_n(byte, value, __ATOMIC_SEQ_CST);
+}
+MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
+    return __atomic_compare_exchange_n(byte, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+MMI_INLINE uintptr_t mmi_atomic_word(const uintptr_t *word) {
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+MMI_INLINE void mmi_atomic_word_store(uintptr_t *word, uintptr_t value) {
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+MMI_INLINE uintptr_t mmi_atomic_word_acquire(const uintptr_t *word) {
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+MMI_INLINE void mmi_atomic_word_release(uintptr_t *word, uintptr_t value) {
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) {
+    return __atomic_exchange_n(word, value, __ATOMIC_ACQUIRE);
+}
+MMI_INLINE bool mmi_atomic_word_replace(uintptr_t *word, uintptr_t *expected, uintptr_t value) {
+    return __atomic_compare_exchange_n(word, expected, value, true, __ATOMIC_RELEASE,
+                                       __ATOMIC_RELAXED);
+}
+MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) {
+    (void)__atomic_fetch_add(word, value, __ATOMIC_RELAXED);
+}
+MMI_INLINE void mmi_atomic_acquire(void) {
+#if !MMI_TSAN
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
+}
+#else
+MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *byte) { return *(const volatile uint8_t *)byte; }
+MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *byte) { return mmi_atomic_byte(byte); }
+MMI_INLINE void mmi_atomic_byte_store(uint8_t *byte, uint8_t value) {
+    *(volatile uint8_t *)byte = value;
+}
+MMI_INLINE uintptr_t mmi_atomic_word(const uintptr_t *word) {
+    return *(const volatile uintptr_t *)word;
+}
+MMI_INLINE void mmi_atomic_word_store(uintptr_t *word, uintptr_t value) {
+    *(volatile uintptr_t *)word = value;
+}
+MMI_INLINE uintptr_t mmi_atomic_word_acquire(const uintptr_t *word) {
+    return mmi_atomic_word(word);
+}
+MMI_INLINE void mmi_atomic_word_release(uintptr_t *word, uintptr_t value) {
+    mmi_atomic_word_store(word, value);
+}
+MMI_INLINE void mmi_atomic_acquire(void) {}
+#if MMI_THREADS &&                                                                                 \
+    MMI_MSVC // where volatile accesses are ordered, and Interlocked ones all the more
+MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
+    return (uint8_t)_InterlockedExchange8((volatile char *)byte, (char)value);
+}
+MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
+    return _InterlockedCompareExchange8((volatile char *)byte, (char)to, (char)from) == (char)from;
+}
+MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) {
+    return (uintptr_t)_InterlockedExchangePointer((void *volatile *)word, (void *)value);
+}
+MMI_INLINE bool mmi_atomic_word_replace(uintptr_t *word, uintptr_t *expected, uintptr_t value) {
+    void *volatile *at = (void *volatile *)word;
+    void *was = _InterlockedCompareExchangePointer(at, (void *)value, (void *)*expected);
+    bool replaced = (uintptr_t)was == *expected;
+    *expected = (uintptr_t)was;
+    return replaced;
+}
+MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) {
+    uintptr_t seen = mmi_atomic_word(word);
+    while (!mmi_atomic_word_replace(word, &seen, seen + value)) {
+    }
+}
+#elif !MMI_THREADS
+MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
+    uint8_t was = *byte;
+    *byte = value;
+    return was;
+}
+MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
+    if (*byte != from) return false;
+    *byte = to;
+    return true;
+}
+MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) {
+    uintptr_t was = *word;
+    *word = value;
+    return was;
+}
+MMI_INLINE bool mmi_atomic_word_replace(uintptr_t *word, uintptr_t *expected, uintptr_t value) {
+    if (*word != *expected) return false;
+    *word = value;
+    return true;
+}
+MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) { *word += value; }
+#endif
+#endif
 
 // One word that two threads may touch: exchange acquires, store releases; they are partners.
 #if MMI_THREADS
@@ -947,13 +1129,114 @@ struct memmgr_pool {
     mmi_lock lock;
 };
 
-#define MMI_FILL_FRESH 0xCC // with MEMMGR_POOL_FILL
+#define MMI_FILL_FRESH 0xCC // with MEMMGR_POOL_FILL and memmgr_set_fill
 #define MMI_FILL_FREED 0xDD
 
 // A plain pool has no lock, does not fill, and has one segment: its calls take a short way.
 #define MMI_MAGIC_PLAIN 0x6D656D67u // "memg"
 #define MMI_MAGIC_OTHER 0x6D656D68u
 #define MMI_POOL_SIZE ((sizeof(memmgr_pool) + MMI_GRANULE - 1) & ~(MMI_GRANULE - 1))
+
+// --- general calls
+
+#if MMI_HAS_HEAPS
+
+// Small blocks, up to 32 KiB, lie in SLABS: a slab is one UNIT of 64 KiB, cut into blocks of one
+// size. An ARENA is a row of units, with a descriptor, an mmi_slab, for each:
+//
+//   [ mmi_slab 0 | 1 | ... ]   [ unit 0: slab of 48 B | unit 1: slab of 4 KiB | unit 2: idle | ...
+//   ]
+//
+// What is known about a block stands in a byte outside of it, its STATE; slab->states[i] is the
+// i-th block's. A slab belongs to one thread heap, its owner, and only the owner hands out its
+// blocks:
+//
+//   FREE     idle in its slab                    --.  owner's refill
+//   CACHED   idle on its owner's stack           <-'  --. memmgr_malloc
+//   LIVE     the program's                            <-'  memmgr_free: to CACHED, or FREE when the
+//   REMOTE   freed by another thread, not yet             stack is full; by others to REMOTE
+//            noticed by the owner, who makes it FREE
+//
+//   slab->count == FREE + CACHED + LIVE + REMOTE        slab->free_count == FREE
+//
+// A byte instead of a bit, so that handing out a block is a store that waits for nothing.
+enum { MMI_STATE_FREE = 0, MMI_STATE_LIVE = 1, MMI_STATE_CACHED = 2, MMI_STATE_REMOTE = 3 };
+
+#define MMI_UNIT_SHIFT 16
+#define MMI_UNIT ((size_t)1 << MMI_UNIT_SHIFT)
+#define MMI_SMALL_MAX ((size_t)32768) // bytes, the largest block of a slab
+#define MMI_SIZES 40u                 // block sizes of slabs: see mmi_slab_size
+
+typedef struct mmi_slab mmi_slab;
+typedef struct mmi_heap mmi_heap;
+
+// A cached block.
+typedef struct {
+    void *block;
+    uint8_t *state;
+} mmi_item;
+
+// What a thread heap has of one size: a stack of cached blocks, items bottom to top, and those of
+// its slabs that have FREE blocks.
+typedef struct {
+    mmi_item *top, *bottom, *limit;
+    mmi_slab *partial;
+} mmi_bin;
+
+// A unit's descriptor. The first 64 bytes are what memmgr_free looks at.
+struct mmi_slab {
+    uintptr_t owner;     // the mmi_heap; 0 for an idle unit
+    uint8_t *states;     // one for each block
+    mmi_bin *bin;        // the owner's
+    uint32_t multiplier; // 2^32 / block size, rounded up
+    uint16_t size_index;
+    uint16_t count, free_count; // blocks
+    uint16_t cursor;            // no block before it is FREE
+    bool listed;                // in bin->partial
+    uint8_t unused[64 - 3 * sizeof(void *) - 13];
+    uintptr_t start;       // the unit's address; 0: it was never used
+    mmi_slab *next, *prev; // in bin->partial; of idle units in the arena's lists
+    mmi_slab *told_next;   // in owner->told
+    uint8_t told;          // 1: it stands in some heap's `told`, or is about to
+    uint8_t unused_too[64 - 4 * sizeof(void *) - 1];
+};
+
+// A thread's heap. It outlives its thread: then it is parked, and the next thread takes it over.
+struct mmi_heap {
+    mmi_bin bins[MMI_SIZES];
+    uintptr_t base; // the first arena, as memmgr_free asks for it: its first unit's address,
+    size_t unit_count;
+    mmi_slab *units; // and descriptors
+    mmi_heap *next, *next_parked;
+    uintptr_t issued;  // blocks that left their slabs, of all time
+    uintptr_t outside; // bytes of the blocks that are not FREE
+    uint8_t unused[64];
+    uintptr_t told; // slabs with REMOTE blocks: other threads push, the owner takes all
+};
+
+// A row of units. used <= fresh <= unit_count <= unit_room
+typedef struct {
+    uintptr_t base;     // of the first unit
+    size_t unit_count;  // 0: its memory was given back
+    size_t fresh, used; // the units from `fresh` on have never been used; those that are slabs
+    mmi_slab *units;    // their descriptors, which stay
+    size_t unit_room;   // for how many units there are descriptors
+    void *memory;       // as it was mapped,
+    size_t size;        // bytes
+} mmi_arena;
+
+#define MMI_ARENAS_MAX 256u
+#define MMI_ARENA_LEAST (8 * MMI_UNIT)
+#define MMI_META ((size_t)4 << 20)        // bytes mapped at once for heaps and states
+#define MMI_BIN_DEPTH 128u                // cached blocks of a size, at most,
+#define MMI_BIN_BYTES ((size_t)256 << 10) // and what they may come to
+#define MMI_PARKED_ASKED 16u              // parked heaps that are asked for a slab
+#define MMI_IDLE_MILLISECONDS 1000u       // after which idle memory goes back to the system
+
+MMI_STATIC_ASSERT(sizeof(mmi_slab) == 128);
+MMI_STATIC_ASSERT((MMI_UNIT / MMI_GRANULE) <= UINT16_MAX);
+
+#endif // MMI_HAS_HEAPS
 
 #endif // USE_MEMORY_MGR
 
@@ -966,7 +1249,11 @@ struct memmgr_pool {
 //   mmi_os_purge(memory, size)   gives whole pages back, keeps the addresses; bytes that were held
 //   mmi_os_no_memory()           errno
 //   mmi_os_write_error(text)     one line for whoever looks
-//   mmi_os_at_fork(before, after)  called around each fork, `after` in both processes
+//   mmi_os_reservable(most, least) bytes to map where memory is only reserved until it is used
+//   mmi_os_clock()                 milliseconds, from no known time, in coarse steps
+//   mmi_os_at_fork(before, after, in_child)  called around each fork
+//   mmi_os_at_thread_end(end)      end(value) is called when a thread ends that has said
+//   mmi_os_thread_has(value)       to have a value
 //   mmi_lock_...                 mutual exclusion, not recursive
 
 #if MMI_POSIX
@@ -998,15 +1285,19 @@ MMI_FN void *mmi_os_map(size_t size) {
 }
 
 MMI_FN void mmi_os_unmap(void *memory, size_t size) {
-    int failed = munmap(memory, size);
+    int error = errno, failed = munmap(memory, size);
     MMI_ASSERT(!failed);
     (void)failed;
+    errno = error;
 }
+
+#define MMI_OS_RESERVE ((size_t)1 << (sizeof(size_t) > 4 ? 30 : 26)) // address space, to start with
 
 #if defined(__linux__) && defined(MADV_DONTNEED)
 MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
     size_t page = mmi_os_page(), held = 0;
     unsigned char resident[1024];
+    int error = errno;
     for (size_t done = 0; done < size;) {
         char *at = (char *)memory + done;
         size_t part = size - done < page * sizeof resident ? size - done : page * sizeof resident;
@@ -1016,6 +1307,7 @@ MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
         (void)madvise(at, part, MADV_DONTNEED);
         done += part;
     }
+    errno = error;
     return held;
 }
 #else
@@ -1041,15 +1333,48 @@ MMI_FN void mmi_os_write_error(const char *text, size_t length) {
 MMI_FN void mmi_os_abort(void) { abort(); }
 MMI_FN void mmi_os_yield(void) { (void)sched_yield(); }
 
-MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void)) {
-#if MMI_THREADS
-    (void)pthread_atfork(before, after, after);
+MMI_FN uint32_t mmi_os_clock(void) {
+    struct timespec now = {0, 0};
+#if defined(CLOCK_MONOTONIC_COARSE)
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+#elif defined(CLOCK_MONOTONIC)
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
 #else
-    (void)before, (void)after;
+    now.tv_sec = time(NULL);
+#endif
+    return (uint32_t)now.tv_sec * 1000u + (uint32_t)(now.tv_nsec / 1000000);
+}
+
+#if MMI_THREADS && MMI_HAS_HEAPS
+static pthread_key_t mmi_os_key;
+static bool mmi_os_has_key;
+
+MMI_FN void mmi_os_at_thread_end(void (*end)(void *)) {
+    mmi_os_has_key = pthread_key_create(&mmi_os_key, end) == 0;
+}
+MMI_FN void mmi_os_thread_has(void *value) {
+    if (mmi_os_has_key) (void)pthread_setspecific(mmi_os_key, value);
+}
+#if MMI_GNUC && MMI_ELF
+// A library that is unloaded leaves no function behind to be called at a thread's end.
+__attribute__((destructor, used)) static void mmi_os_unloaded(void) {
+    if (mmi_os_has_key) (void)pthread_key_delete(mmi_os_key);
+    mmi_os_has_key = false;
+}
+#endif
+#endif
+
+MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void), void (*in_child)(void)) {
+#if MMI_THREADS
+    (void)pthread_atfork(before, after, in_child);
+#else
+    (void)before, (void)after, (void)in_child;
 #endif
 }
 
 #elif MMI_WINDOWS
+
+#define MMI_OS_RESERVE ((size_t)1 << 26) // bytes: it counts as used from the beginning
 
 MMI_FN size_t mmi_os_page(void) {
     SYSTEM_INFO info;
@@ -1079,8 +1404,21 @@ MMI_FN void mmi_os_write_error(const char *text, size_t length) {
 
 MMI_FN void mmi_os_abort(void) { abort(); }
 MMI_FN void mmi_os_yield(void) { (void)SwitchToThread(); }
-MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void)) {
-    (void)before, (void)after; // there is no fork
+MMI_FN uint32_t mmi_os_clock(void) { return (uint32_t)GetTickCount(); }
+
+#if MMI_THREADS && MMI_HAS_HEAPS
+static DWORD mmi_os_key = FLS_OUT_OF_INDEXES;
+
+MMI_FN void mmi_os_at_thread_end(void (*end)(void *)) {
+    mmi_os_key = FlsAlloc((PFLS_CALLBACK_FUNCTION)(void (*)(void))end);
+}
+MMI_FN void mmi_os_thread_has(void *value) {
+    if (mmi_os_key != FLS_OUT_OF_INDEXES) (void)FlsSetValue(mmi_os_key, value);
+}
+#endif
+
+MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void), void (*in_child)(void)) {
+    (void)before, (void)after, (void)in_child; // there is no fork
 }
 
 #else
@@ -1108,12 +1446,30 @@ MMI_FN void mmi_os_abort(void) {
     }
 }
 MMI_FN void mmi_os_yield(void) {}
-MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void)) { (void)before, (void)after; }
 
 #endif
 
-// Lock order: one pool's lock, then the general heap's. memmgr itself never holds two; a source, a
-// visitor, a writer or a strategy that makes general calls does.
+#if MMI_HAS_HEAPS
+#if !MMI_THREADS
+MMI_FN void mmi_os_thread_has(void *value) { (void)value; }
+#endif
+
+// As many bytes as are left where not even that is to be had: then a quarter of what is, for others
+// need memory, too. 0: not even `least`.
+MMI_FN size_t mmi_os_reservable(size_t most, size_t least) {
+    for (size_t size = most; size >= least; size /= 2) {
+        void *memory = mmi_os_map(size);
+        if (!memory) continue;
+        mmi_os_unmap(memory, size);
+        if (size == most || size / 4 < least) return size;
+        return size / 4;
+    }
+    return 0;
+}
+#endif
+
+// Lock order: a pool's lock, the arenas', the large blocks'. Sources, visitors, writers and
+// strategies may make general calls while a pool's is held.
 #if defined(MEMMGR_LOCK) && defined(MEMMGR_UNLOCK)
 MMI_FN void mmi_lock_acquire(mmi_lock *lock) {
     (void)lock;
@@ -2327,11 +2683,16 @@ MMI_FN mmi_segment *mmi_pool_grow(memmgr_pool *pool, const mmi_request *want) {
     return segment;
 }
 
-// Unmaps a growing pool's empty segment, unless the rest is so full that it would soon be back.
-MMI_FN void mmi_pool_shrink(memmgr_pool *pool, mmi_segment *segment) {
+// Unmaps a growing pool's segment if it is empty.
+MMI_FN void mmi_pool_shrink_to_fit(memmgr_pool *pool, mmi_segment *segment) {
     if (!pool->segments || segment == mmi_pool_first(pool)) return;
     if (mmi_map_run_end(mmi_map_of(segment), 0) != segment->granule_count) return;
-    if (pool->used <= (pool->capacity - segment->size) / 2) mmi_pool_drop_segment(pool, segment);
+    mmi_pool_drop_segment(pool, segment);
+}
+
+// The same, unless the rest is so full that it would soon be back.
+MMI_FN void mmi_pool_shrink(memmgr_pool *pool, mmi_segment *segment) {
+    if (pool->used <= (pool->capacity - segment->size) / 2) mmi_pool_shrink_to_fit(pool, segment);
 }
 
 // --- allocation
@@ -2635,12 +2996,1131 @@ MMI_FN size_t mmi_pool_trim(memmgr_pool *pool) {
     return given;
 }
 
+#if MMI_HAS_HEAPS
+
+// >>slab
+
+// The sizes of small blocks, a unit's blocks and their states. Nothing here knows where units come
+// from.
+
+// Bytes of a block: in steps of 16 up to 128, then four to a doubling.
+MMI_INLINE size_t mmi_slab_size(unsigned index) {
+    if (index < 8) return (index + 1) * MMI_GRANULE;
+    return (size_t)(5 + (index & 3)) << (((index - 8) >> 2) + 5);
+}
+
+// The bin, as an offset in a heap, for each size in granules, rounded up. Zeros until the first
+// heap is made: no other heap is asked with it before.
+static uint16_t mmi_slab_bins[MMI_SMALL_MAX / MMI_GRANULE + 1];
+
+MMI_FN void mmi_slab_fill_bins(void) {
+    unsigned index = 0;
+    if (mmi_slab_bins[MMI_SMALL_MAX / MMI_GRANULE] != 0) return;
+    for (size_t granules = 0; granules <= MMI_SMALL_MAX / MMI_GRANULE; granules++) {
+        while (mmi_slab_size(index) < granules * MMI_GRANULE)
+            index++;
+        mmi_slab_bins[granules] = (uint16_t)(index * sizeof(mmi_bin));
+    }
+}
+
+// The bin for blocks of at least so many bytes, at most MMI_SMALL_MAX.
+MMI_INLINE mmi_bin *mmi_slab_bin(mmi_heap *heap, size_t size) {
+    size_t granules = (size + MMI_GRANULE - 1) >> MMI_GRANULE_SHIFT;
+    return (mmi_bin *)(void *)((char *)heap + mmi_slab_bins[granules]);
+}
+
+// The states of a slab are a piece of memory of 64 << order bytes.
+MMI_FN unsigned mmi_slab_order(unsigned size_index) {
+    size_t states = (MMI_UNIT + mmi_slab_size(size_index) - 1) / mmi_slab_size(size_index);
+    unsigned order = 0;
+    while (((size_t)64 << order) < states)
+        order++;
+    return order;
+}
+
+// The state of the block that an address lies in, and whether it is the block's first byte: one
+// multiplication tells both. With m = 2^32 / size, rounded up, and e = m * size - 2^32 < size, the
+// address k * size + r makes (k << 32) + k * e + r * m; and (k + 1) * e < m for all sizes here, so
+// the high half is k, and the low half is below m just when r is 0.
+MMI_INLINE uint8_t *mmi_slab_state(const mmi_slab *slab, uintptr_t address, bool *starts) {
+    uint64_t product = (uint64_t)(address & (MMI_UNIT - 1)) * slab->multiplier;
+    *starts = (uint32_t)product < slab->multiplier;
+    return slab->states + (size_t)(product >> 32);
+}
+
+MMI_INLINE void *mmi_slab_block(const mmi_slab *slab, size_t block) {
+    return (void *)(slab->start + block * mmi_slab_size(slab->size_index));
+}
+
+// The blocks from..from + 15 that are in a state, a bit for each. `from` is a multiple of 16. What
+// was written to a REMOTE block before it was freed is seen by whoever finds it so.
+#if MMI_SSE2 && !MMI_TSAN
+MMI_INLINE unsigned mmi_slab_match(const mmi_slab *slab, unsigned from, uint8_t state) {
+    const __m128i *states = (const __m128i *)(const void *)(slab->states + from);
+    __m128i equal = _mm_cmpeq_epi8(_mm_load_si128(states), _mm_set1_epi8((char)state));
+    return (unsigned)_mm_movemask_epi8(equal);
+}
+#else
+MMI_INLINE unsigned mmi_slab_match(const mmi_slab *slab, unsigned from, uint8_t state) {
+    unsigned equal = 0;
+    for (unsigned i = 0; i < 16; i++)
+        equal |= (unsigned)(mmi_atomic_byte(&slab->states[from + i]) == state) << i;
+    return equal;
+}
+#endif
+
+MMI_FN unsigned mmi_slab_count(const mmi_slab *slab, uint8_t state) {
+    unsigned count = 0;
+    for (unsigned from = 0; from < slab->count; from += 16)
+        for (unsigned match = mmi_slab_match(slab, from, state); match; match &= match - 1)
+            count++;
+    return count; // behind the last block all are FREE, which is not asked for
+}
+
+// Moves FREE blocks to an empty stack, the lowest on top. `take` <= slab->free_count.
+MMI_FN void mmi_slab_take(mmi_slab *slab, mmi_bin *bin, unsigned take) {
+    mmi_item *item = bin->bottom + take;
+    unsigned from = slab->cursor & ~15u;
+    MMI_ASSERT(take != 0 && take <= slab->free_count && item <= bin->limit + 1);
+    bin->top = item;
+    slab->free_count = (uint16_t)(slab->free_count - take);
+    for (;; from += 16)
+        for (unsigned match = mmi_slab_match(slab, from, MMI_STATE_FREE); match;
+             match &= match - 1) {
+            unsigned block = from + mmi_bits_lowest(match);
+            (--item)->block = mmi_slab_block(slab, block);
+            item->state = slab->states + block;
+            mmi_atomic_byte_store(item->state, MMI_STATE_CACHED);
+            if (item != bin->bottom) continue;
+            slab->cursor = (uint16_t)(block + 1);
+            return;
+        }
+}
+
+// REMOTE blocks become FREE. Returns how many.
+MMI_FN unsigned mmi_slab_sweep(mmi_slab *slab) {
+    unsigned count = 0;
+    for (unsigned from = 0; from < slab->count; from += 16)
+        for (unsigned match = mmi_slab_match(slab, from, MMI_STATE_REMOTE); match;
+             match &= match - 1) {
+            unsigned block = from + mmi_bits_lowest(match);
+            mmi_atomic_byte_store(&slab->states[block], MMI_STATE_FREE);
+            if (block < slab->cursor) slab->cursor = (uint16_t)block;
+            count++;
+        }
+    mmi_atomic_acquire();
+    return count;
+}
+
+// What a pointer into a slab is that is not the start of a live block, and the block it lies in.
+MMI_COLD memmgr_error mmi_slab_misuse_of(const mmi_slab *slab, uintptr_t address,
+                                         memmgr_block *around) {
+    memmgr_error idle = address % MMI_GRANULE ? MEMMGR_INTERIOR_POINTER : MEMMGR_DOUBLE_FREE;
+    if (mmi_atomic_word(&slab->owner) == 0) return idle;
+    bool starts;
+    const uint8_t *state = mmi_slab_state(slab, address, &starts);
+    if (starts || mmi_atomic_byte(state) != MMI_STATE_LIVE) return idle;
+    around->address = mmi_slab_block(slab, (size_t)(state - slab->states));
+    around->size = mmi_slab_size(slab->size_index);
+    return MEMMGR_INTERIOR_POINTER;
+}
+
+// Shows the blocks of a slab, FREE and CACHED ones in a row as one.
+MMI_FN bool mmi_slab_walk(const mmi_slab *slab, memmgr_visitor visit, void *ctx) {
+    size_t size = mmi_slab_size(slab->size_index), block = 0, next;
+    for (; block < slab->count; block = next) {
+        memmgr_block shown = {NULL, 0, false, NULL, 0, 0};
+        shown.address = mmi_slab_block(slab, block);
+        shown.live = mmi_atomic_byte(&slab->states[block]) == MMI_STATE_LIVE;
+        for (next = block + 1; !shown.live && next < slab->count; next++)
+            if (mmi_atomic_byte(&slab->states[next]) == MMI_STATE_LIVE) break;
+        shown.size = (next - block) * size;
+        if (!visit(&shown, ctx)) return false;
+    }
+    return true;
+}
+
+// >>arena
+
+// Where units, and what is known about them, come from. Whatever is called here is called with the
+// arena's lock held, but for mmi_arena_find.
+
+static mmi_arena mmi_arenas[MMI_ARENAS_MAX];
+
+// Idle units, those last that have been idle longest.
+typedef struct {
+    mmi_slab *first, *last;
+    size_t count;
+} mmi_units;
+
+static struct {
+    mmi_lock lock;
+    uintptr_t count;       // of arenas; written last when one is added
+    mmi_units idle, clean; // idle units whose pages are held; those whose pages were given back
+    size_t least_idle;     // the least idle.count since `ticked`
+    uint32_t ticked;       // milliseconds
+    char *meta, *meta_end; // memory for heaps and states
+    size_t meta_bytes;     // of that
+    void *pieces[8];       // idle states, by order, linked in their first bytes
+} mmi_arena_all;
+
+// Memory that stays: zeroed, aligned to 64. NULL when there is none.
+MMI_FN void *mmi_arena_meta(size_t size) {
+    size = mmi_align_up(size, 64);
+    if (size > (size_t)(mmi_arena_all.meta_end - mmi_arena_all.meta)) {
+        size_t least = mmi_align_up(size, mmi_os_page()), map = MMI_META;
+        char *memory = least < map ? (char *)mmi_os_map(map) : NULL;
+        if (!memory) memory = (char *)mmi_os_map(map = least);
+        if (!memory) return NULL;
+        mmi_arena_all.meta = memory;
+        mmi_arena_all.meta_end = memory + map;
+    }
+    char *piece = mmi_arena_all.meta;
+    mmi_arena_all.meta += size;
+    mmi_arena_all.meta_bytes += size;
+    return piece;
+}
+
+// Zeroed states for a slab, or NULL.
+MMI_FN uint8_t *mmi_arena_take_states(unsigned order) {
+    void *piece = mmi_arena_all.pieces[order];
+    if (!piece) return (uint8_t *)mmi_arena_meta((size_t)64 << order);
+    mmi_arena_all.pieces[order] = *(void **)piece;
+    *(void **)piece = NULL;
+    return (uint8_t *)piece;
+}
+
+// Takes back states, all of them FREE.
+MMI_FN void mmi_arena_put_states(uint8_t *states, unsigned order) {
+    *(void **)(void *)states = mmi_arena_all.pieces[order];
+    mmi_arena_all.pieces[order] = states;
+}
+
+// Descriptors for so many units in an arena that has none, or had more. False when there is no
+// memory.
+MMI_FN bool mmi_arena_describe(mmi_arena *arena, size_t units) {
+    size_t size = mmi_align_up(units * sizeof(mmi_slab), mmi_os_page());
+    if (arena->unit_room == 0) {
+        arena->units = (mmi_slab *)mmi_os_map(size);
+        if (!arena->units) return false;
+        arena->unit_room = units;
+    }
+    return true;
+}
+
+// The place of an arena whose memory was given back, else the next; NULL when all are taken.
+MMI_FN mmi_arena *mmi_arena_vacant(void) {
+    for (size_t i = 0; i < mmi_arena_all.count; i++)
+        if (mmi_arenas[i].unit_count == 0) return &mmi_arenas[i];
+    return mmi_arena_all.count < MMI_ARENAS_MAX ? &mmi_arenas[mmi_arena_all.count] : NULL;
+}
+
+// Adds an arena as large as all others together, or less where there is not as much.
+MMI_FN mmi_arena *mmi_arena_add(void) {
+    mmi_arena *arena = mmi_arena_vacant();
+    size_t most = 0;
+    for (size_t i = 0; i < mmi_arena_all.count; i++)
+        most += mmi_arenas[i].size;
+    if (!arena) return NULL;
+    if (most < MMI_OS_RESERVE) most = MMI_OS_RESERVE;
+    if (arena->unit_room) most = (arena->unit_room + 1) * MMI_UNIT;
+    size_t size = mmi_os_reservable(most, MMI_ARENA_LEAST);
+    void *memory = size ? mmi_os_map(size) : NULL;
+    if (!memory) return NULL;
+    uintptr_t base = mmi_align_up((uintptr_t)memory, MMI_UNIT);
+    size_t units = ((uintptr_t)memory + size - base) / MMI_UNIT;
+    if (!mmi_arena_describe(arena, units)) {
+        mmi_os_unmap(memory, size);
+        return NULL;
+    }
+    arena->memory = memory;
+    arena->size = size;
+    arena->base = base;
+    arena->fresh = arena->used = 0;
+    mmi_atomic_word_store(&arena->unit_count, units);
+    if (arena == &mmi_arenas[mmi_arena_all.count]) // to mmi_arena_find
+        mmi_atomic_word_release(&mmi_arena_all.count, mmi_arena_all.count + 1);
+    return arena;
+}
+
+// The descriptor of the unit that an address lies in; NULL where there is none, or it was never
+// used. May be called without the lock.
+MMI_FN mmi_slab *mmi_arena_find(uintptr_t address) {
+    size_t count = mmi_atomic_word_acquire(&mmi_arena_all.count);
+    for (size_t i = 0; i < count; i++) {
+        size_t number = (address - mmi_arenas[i].base) >> MMI_UNIT_SHIFT;
+        if (number >= mmi_atomic_word(&mmi_arenas[i].unit_count)) continue;
+        mmi_slab *unit = &mmi_arenas[i].units[number];
+        return mmi_atomic_word(&unit->start) ? unit : NULL;
+    }
+    return NULL;
+}
+
+MMI_FN mmi_arena *mmi_arena_of(const mmi_slab *unit) {
+    mmi_arena *arena = mmi_arenas;
+    while ((unit->start - arena->base) >> MMI_UNIT_SHIFT >= arena->unit_count)
+        arena++;
+    return arena;
+}
+
+MMI_FN void mmi_arena_link(mmi_units *units, mmi_slab *unit) {
+    unit->prev = NULL;
+    unit->next = units->first;
+    if (unit->next)
+        unit->next->prev = unit;
+    else
+        units->last = unit;
+    units->first = unit;
+    unit->listed = units == &mmi_arena_all.idle;
+    units->count++;
+}
+
+MMI_FN void mmi_arena_unlink(mmi_slab *unit) {
+    mmi_units *units = unit->listed ? &mmi_arena_all.idle : &mmi_arena_all.clean;
+    if (unit->prev)
+        unit->prev->next = unit->next;
+    else
+        units->first = unit->next;
+    if (unit->next)
+        unit->next->prev = unit->prev;
+    else
+        units->last = unit->prev;
+    unit->listed = false;
+    units->count--;
+    if (mmi_arena_all.least_idle > mmi_arena_all.idle.count)
+        mmi_arena_all.least_idle = mmi_arena_all.idle.count;
+}
+
+MMI_FN bool mmi_arena_has_idle(void) {
+    return mmi_arena_all.idle.count != 0 || mmi_arena_all.clean.count != 0;
+}
+
+// A unit that was never used.
+MMI_FN mmi_slab *mmi_arena_take_fresh(void) {
+    mmi_arena *arena = mmi_arenas, *end = mmi_arenas + mmi_arena_all.count;
+    while (arena < end && arena->fresh == arena->unit_count)
+        arena++;
+    if (arena == end && !(arena = mmi_arena_add())) return NULL;
+    mmi_slab *unit = &arena->units[arena->fresh];
+    mmi_atomic_word_store(&unit->start, arena->base + arena->fresh++ * MMI_UNIT);
+    arena->used++;
+    return unit;
+}
+
+// A unit: one whose pages are there sooner than another. NULL when there is none.
+MMI_FN mmi_slab *mmi_arena_take(void) {
+    mmi_slab *unit = mmi_arena_all.idle.first;
+    if (!unit) unit = mmi_arena_all.clean.first;
+    if (!unit) return mmi_arena_take_fresh();
+    mmi_arena_unlink(unit);
+    mmi_arena_of(unit)->used++;
+    return unit;
+}
+
+// Gives back the pages of the units that have been idle longest. Bytes.
+MMI_FN size_t mmi_arena_purge(size_t count) {
+    size_t given = 0;
+    while (count-- > 0) {
+        mmi_slab *unit = mmi_arena_all.idle.last;
+        mmi_arena_unlink(unit);
+        given += mmi_os_purge((void *)unit->start, MMI_UNIT);
+        mmi_arena_link(&mmi_arena_all.clean, unit);
+    }
+    return given;
+}
+
+// From time to time gives back the units that have not been needed since the last time.
+MMI_FN void mmi_arena_tick(void) {
+    uint32_t now = mmi_os_clock();
+    if (now - mmi_arena_all.ticked < MMI_IDLE_MILLISECONDS) return;
+    mmi_arena_all.ticked = now;
+    (void)mmi_arena_purge(mmi_arena_all.least_idle);
+    mmi_arena_all.least_idle = mmi_arena_all.idle.count;
+}
+
+MMI_FN void mmi_arena_put(mmi_slab *unit) {
+    mmi_arena_link(&mmi_arena_all.idle, unit);
+    mmi_arena_of(unit)->used--;
+    mmi_arena_tick();
+}
+
+// Unmaps the arenas without a slab, all but the first, which heaps know. Their descriptors stay:
+// another thread may be about to tell that a slab has REMOTE blocks which it has not any more.
+MMI_FN bool mmi_arena_retire(void) {
+    bool any = false;
+    for (size_t i = 1; i < mmi_arena_all.count; i++) {
+        mmi_arena *arena = &mmi_arenas[i];
+        if (arena->unit_count == 0 || arena->used != 0) continue;
+        for (size_t j = 0; j < arena->fresh; j++) {
+            mmi_arena_unlink(&arena->units[j]);
+            mmi_atomic_word_store(&arena->units[j].start, 0);
+        }
+        mmi_atomic_word_store(&arena->unit_count, 0);
+        mmi_os_unmap(arena->memory, arena->size);
+        arena->size = arena->fresh = 0;
+        any = true;
+    }
+    return any;
+}
+
+// Bytes of the system's memory that are, or were, in use.
+MMI_FN size_t mmi_arena_capacity(void) {
+    size_t bytes = mmi_arena_all.meta_bytes;
+    for (size_t i = 0; i < mmi_arena_all.count; i++)
+        bytes += mmi_arenas[i].fresh * (MMI_UNIT + sizeof(mmi_slab));
+    return bytes;
+}
+
+// >>large
+
+// Blocks above 32 KiB, and those with an alignment that no slab has: a growing pool behind a lock.
+
+static struct {
+    mmi_lock lock;
+    memmgr_pool *pool; // NULL until the first large block
+    uint32_t touched;  // the first segment's granules from here on have never been used
+    size_t least_idle; // bytes of the touched ones that were free, the fewest since `ticked`
+    uint32_t ticked;   // milliseconds
+    uintptr_t used;    // what pool->used was when the lock was released last
+} mmi_large;
+
+#define MMI_LARGE_RETURNED ((size_t)32 << 20) // bytes: a block that is given back when it is freed
+
+MMI_FN memmgr_pool *mmi_large_pool(void) {
+    if (mmi_large.pool) return mmi_large.pool;
+    memmgr_pool_desc desc;
+    (void)mmi_pool_desc_with_defaults(NULL, &desc);
+    desc.name = "heap";
+    desc.flags = MEMMGR_POOL_GROW | MEMMGR_POOL_EAGER;
+    size_t size = mmi_os_reservable(MMI_OS_RESERVE, (size_t)1 << 20);
+    if (size) mmi_large.pool = mmi_pool_create(size, &desc);
+    return mmi_large.pool;
+}
+
+MMI_FN void mmi_large_enter(void) { mmi_lock_acquire(&mmi_large.lock); }
+
+MMI_FN void mmi_large_leave(void) {
+    if (mmi_large.pool) mmi_atomic_word_store(&mmi_large.used, mmi_large.pool->used);
+    mmi_lock_release(&mmi_large.lock);
+}
+
+// Bytes that have been used, of all segments.
+MMI_FN size_t mmi_large_capacity(void) {
+    const memmgr_pool *pool = mmi_large.pool;
+    if (!pool) return 0;
+    const mmi_segment *first = mmi_pool_first(pool);
+    size_t fresh = (size_t)(first->granule_count - mmi_large.touched) << MMI_GRANULE_SHIFT;
+    size_t tables = first->granules_offset - (mmi_large.touched / MMI_ENTRY_GRANULES) * 17;
+    return pool->capacity - fresh - (first->granules_offset > tables ? tables : 0);
+}
+
+// Bytes that are free in what was touched of the first segment.
+MMI_FN size_t mmi_large_idle(void) {
+    size_t touched = (size_t)mmi_large.touched << MMI_GRANULE_SHIFT;
+    return touched > mmi_large.pool->used ? touched - mmi_large.pool->used : 0;
+}
+
+// Gives back the idle pages of the first segment, all but the first `keep` bytes of them. Bytes.
+MMI_FN size_t mmi_large_purge(size_t keep) {
+    const mmi_segment *segment = mmi_pool_first(mmi_large.pool);
+    const mmi_entry *map = mmi_map_of(segment);
+    size_t given = 0, page = mmi_os_page();
+    unsigned code = mmi_index_code((uint32_t)(page >> MMI_GRANULE_SHIFT));
+    uint32_t entry = 0;
+    for (; (entry = mmi_index_next(segment, entry, code)) != MMI_NONE; entry++) {
+        uint64_t left = mmi_map_runs(map, entry);
+        for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;) {
+            if (run.at >= mmi_large.touched) return given;
+            if (run.length > mmi_large.touched - run.at) run.length = mmi_large.touched - run.at;
+            uint32_t kept = run.length;
+            if (kept > keep >> MMI_GRANULE_SHIFT) kept = (uint32_t)(keep >> MMI_GRANULE_SHIFT);
+            keep -= (size_t)kept << MMI_GRANULE_SHIFT;
+            run.at += kept;
+            run.length -= kept;
+            given += mmi_pool_purge(segment, run, page);
+        }
+    }
+    return given;
+}
+
+// From time to time gives back what has not been needed since the last time: that much, from the
+// highest addresses.
+MMI_FN void mmi_large_tick(void) {
+    size_t idle = mmi_large_idle();
+    uint32_t now = mmi_os_clock();
+    if (idle < mmi_large.least_idle) mmi_large.least_idle = idle;
+    if (now - mmi_large.ticked < MMI_IDLE_MILLISECONDS) return;
+    mmi_large.ticked = now;
+    if (mmi_large.least_idle >= MMI_UNIT) (void)mmi_large_purge(idle - mmi_large.least_idle);
+    mmi_large.least_idle = idle;
+}
+
+// Notes that a block is in use. Returns whether its bytes are known to be zero.
+MMI_FN bool mmi_large_touch(const void *block, size_t size) {
+    const mmi_segment *segment = mmi_pool_first(mmi_large.pool);
+    size_t granule = mmi_segment_granule(segment, block);
+    if (granule >= segment->granule_count) return false;
+    bool fresh = granule >= mmi_large.touched;
+    size_t end = granule + mmi_pool_granules(size);
+    if (end > mmi_large.touched) mmi_large.touched = (uint32_t)end;
+    return fresh;
+}
+
+// A large block, or NULL. *zeroed: its bytes are known to be zero.
+MMI_FN void *mmi_large_alloc(size_t alignment, size_t size, bool *zeroed) {
+    mmi_large_enter();
+    memmgr_pool *pool = mmi_large_pool();
+    void *block = pool ? mmi_pool_alloc(pool, alignment, size) : NULL;
+    if (block) *zeroed = mmi_large_touch(block, size);
+    if (pool) mmi_large_tick();
+    mmi_large_leave();
+    return block;
+}
+
+// Finds a large block, with the lock held.
+MMI_FN memmgr_error mmi_large_locate(const void *ptr, mmi_live *block) {
+    return mmi_large.pool ? mmi_pool_locate(mmi_large.pool, ptr, block) : MEMMGR_FOREIGN_POINTER;
+}
+
+// The error, and for an interior pointer the block it lies in.
+MMI_FN memmgr_error mmi_large_free(void *ptr, int fill, memmgr_block *around) {
+    mmi_live block = {NULL, 0, 0};
+    mmi_large_enter();
+    memmgr_error error = mmi_large_locate(ptr, &block);
+    if (error == MEMMGR_OK) {
+        size_t size = (size_t)block.length << MMI_GRANULE_SHIFT;
+        mmi_run run = {block.at, block.length};
+        bool first = block.segment == mmi_pool_first(mmi_large.pool);
+        if (fill >= 0) mmi_bytes_fill(ptr, fill, size);
+        mmi_pool_free(mmi_large.pool, &block);
+        if (first && size >= MMI_LARGE_RETURNED)
+            (void)mmi_pool_purge(block.segment, run, mmi_os_page());
+        mmi_large_tick();
+    } else if (error == MEMMGR_INTERIOR_POINTER) {
+        around->address = mmi_pool_block_around(mmi_large.pool, ptr, &around->size);
+    }
+    mmi_large_leave();
+    return error;
+}
+
+// The usable size of a large block, 0 for what is none; then *error and *around say more.
+MMI_FN size_t mmi_large_size(const void *ptr, memmgr_error *error, memmgr_block *around) {
+    mmi_live block = {NULL, 0, 0};
+    mmi_large_enter();
+    *error = mmi_large_locate(ptr, &block);
+    if (*error == MEMMGR_INTERIOR_POINTER)
+        around->address = mmi_pool_block_around(mmi_large.pool, ptr, &around->size);
+    mmi_large_leave();
+    return (size_t)block.length << MMI_GRANULE_SHIFT;
+}
+
+// Resizes a large block where it lies. False when there is no room, or it is none.
+MMI_FN bool mmi_large_resize(void *ptr, size_t size) {
+    mmi_live block = {NULL, 0, 0};
+    size_t length = mmi_pool_granules(size);
+    mmi_large_enter();
+    bool done = length <= MMI_GRANULES_MAX && mmi_large_locate(ptr, &block) == MEMMGR_OK &&
+                mmi_pool_resize(mmi_large.pool, &block, (uint32_t)length);
+    if (done) (void)mmi_large_touch(ptr, size);
+    mmi_large_leave();
+    return done;
+}
+
+// A large block that is to grow: with room behind it where there is.
+MMI_FN void *mmi_large_alloc_roomy(size_t size) {
+    size_t length = mmi_pool_granules(size);
+    void *block = NULL;
+    mmi_large_enter();
+    memmgr_pool *pool = length <= MMI_GRANULES_MAX ? mmi_large_pool() : NULL;
+    if (pool) block = mmi_pool_alloc_roomy(pool, (uint32_t)length, size);
+    if (block) (void)mmi_large_touch(block, size);
+    mmi_large_leave();
+    return block;
+}
+
+// Unmaps what segments are empty. False when there is none.
+MMI_FN bool mmi_large_sweep(void) {
+    size_t capacity = 0, left = 0;
+    mmi_large_enter();
+    if (mmi_large.pool) {
+        capacity = mmi_large.pool->capacity;
+        for (uint32_t i = mmi_large.pool->segment_count; i-- > 0;)
+            mmi_pool_shrink_to_fit(mmi_large.pool, mmi_pool_segment(mmi_large.pool, i));
+        left = mmi_large.pool->capacity;
+    }
+    mmi_large_leave();
+    return left != capacity;
+}
+
+// Gives the idle pages back. Bytes.
+MMI_FN size_t mmi_large_trim(void) {
+    mmi_large_enter();
+    size_t given = mmi_large.pool ? mmi_large_purge(0) : 0;
+    mmi_large_leave();
+    return given;
+}
+
 // >>heap
 
-// The general calls' heap: one growing pool behind one lock.
+// The threads' heaps. A thread's own is used without a lock; what another thread may touch of it
+// are the states of its blocks, from LIVE to REMOTE, and the list `told`.
+
+static mmi_heap mmi_heap_none; // of a thread that has made no call yet: empty, so all calls go slow
+static mmi_heap mmi_heap_gone; // of a thread whose end has been seen: the same
+
+static MMI_THREAD_LOCAL mmi_heap *mmi_heap_mine = &mmi_heap_none;
+
+static struct {
+    mmi_heap *all, *parked; // under the arena's lock
+    size_t peak_used;       // bytes; under the arena's lock
+    bool fill;              // fresh and freed blocks are filled: no stacks then
+    unsigned started;       // 0, 1 while the first thread prepares, 2
+    uintptr_t failures, misuses;
+} mmi_heap_all;
+
+MMI_INLINE bool mmi_heap_is_real(const mmi_heap *heap) { return heap->unit_count != 0; }
+
+MMI_INLINE mmi_heap *mmi_heap_owner(const mmi_slab *slab) {
+    return (mmi_heap *)mmi_atomic_word(&slab->owner);
+}
+
+// Counts bytes that leave a heap's slabs, or come back. Others may read the sum.
+MMI_INLINE void mmi_heap_add_outside(mmi_heap *heap, size_t bytes) {
+    mmi_atomic_word_store(&heap->outside, mmi_atomic_word(&heap->outside) + bytes);
+}
+
+// --- slabs of a heap
+
+MMI_FN void mmi_heap_list(mmi_slab *slab) {
+    mmi_bin *bin = slab->bin;
+    slab->prev = NULL;
+    slab->next = bin->partial;
+    if (slab->next) slab->next->prev = slab;
+    bin->partial = slab;
+    slab->listed = true;
+}
+
+MMI_FN void mmi_heap_unlist(mmi_slab *slab) {
+    if (slab->prev)
+        slab->prev->next = slab->next;
+    else
+        slab->bin->partial = slab->next;
+    if (slab->next) slab->next->prev = slab->prev;
+    slab->listed = false;
+}
+
+// An unlisted slab without a block outside goes back to the arena.
+MMI_FN void mmi_heap_release(mmi_slab *slab) {
+    MMI_ASSERT(!slab->listed && slab->free_count == slab->count);
+    mmi_lock_acquire(&mmi_arena_all.lock);
+    mmi_arena_put_states(slab->states, mmi_slab_order(slab->size_index));
+    mmi_atomic_word_store(&slab->owner, 0);
+    mmi_arena_put(slab);
+    mmi_lock_release(&mmi_arena_all.lock);
+}
+
+// Some blocks of a slab have become FREE. A slab that is empty then is kept only while it is the
+// only one with FREE blocks of its size.
+MMI_FN void mmi_heap_note_free(mmi_heap *heap, mmi_slab *slab, unsigned count) {
+    slab->free_count = (uint16_t)(slab->free_count + count);
+    size_t bytes = count * mmi_slab_size(slab->size_index);
+    mmi_heap_add_outside(heap, 0 - bytes);
+    if (!slab->listed) mmi_heap_list(slab);
+    if (slab->free_count != slab->count || (!slab->prev && !slab->next)) return;
+    mmi_heap_unlist(slab);
+    mmi_heap_release(slab);
+}
+
+// Frees a block into its slab.
+MMI_FN void mmi_heap_free_in_slab(mmi_heap *heap, mmi_slab *slab, uint8_t *state) {
+    size_t block = (size_t)(state - slab->states);
+    mmi_atomic_byte_store(state, MMI_STATE_FREE);
+    if (block < slab->cursor) slab->cursor = (uint16_t)block;
+    mmi_heap_note_free(heap, slab, 1);
+}
+
+// --- blocks that other threads free
+
+// Tells a slab's owner that it has REMOTE blocks, unless that is under way. The caller has just
+// made one; the exchange here and the one in mmi_heap_collect are in one order with that and with
+// the sweep, so either the sweep sees it, or it is told again. Whatever happens to the slab
+// meanwhile, to be told once too often does no harm.
+MMI_FN void mmi_heap_tell(mmi_slab *slab) {
+    while (!mmi_atomic_byte_ordered(&slab->told) && !mmi_atomic_byte_exchange(&slab->told, 1)) {
+        mmi_heap *owner = mmi_heap_owner(slab);
+        if (owner) {
+            uintptr_t first = mmi_atomic_word(&owner->told);
+            do
+                slab->told_next = (mmi_slab *)first;
+            while (!mmi_atomic_word_replace(&owner->told, &first, (uintptr_t)slab));
+            return;
+        }
+        (void)mmi_atomic_byte_exchange(&slab->told, 0);
+        if (!mmi_heap_owner(slab)) return;
+    }
+}
+
+// Takes in what other threads have freed.
+MMI_FN void mmi_heap_collect(mmi_heap *heap) {
+    if (MMI_LIKELY(mmi_atomic_word(&heap->told) == 0)) return;
+    mmi_slab *slab = (mmi_slab *)mmi_atomic_word_exchange(&heap->told, 0), *next;
+    for (; slab; slab = next) {
+        next = slab->told_next; // before others may tell it again
+        (void)mmi_atomic_byte_exchange(&slab->told, 0);
+        mmi_heap *owner = mmi_heap_owner(slab);
+        if (owner != heap) { // it has changed hands since it was told
+            if (owner) mmi_heap_tell(slab);
+            continue;
+        }
+        unsigned count = mmi_slab_sweep(slab);
+        if (count) mmi_heap_note_free(heap, slab, count);
+    }
+}
+
+// Frees a block of another thread's. Two threads that free it at once: the first one's state stays.
+MMI_FN bool mmi_heap_free_remote(mmi_slab *slab, uint8_t *state) {
+    if (!mmi_atomic_byte_claim(state, MMI_STATE_LIVE, MMI_STATE_REMOTE)) return false;
+    mmi_heap_tell(slab);
+    return true;
+}
+
+// --- heaps without a thread
+
+// Empties the stacks.
+MMI_FN void mmi_heap_flush(mmi_heap *heap) {
+    for (unsigned i = 0; i < MMI_SIZES; i++) {
+        mmi_bin *bin = &heap->bins[i];
+        while (bin->top != bin->bottom) {
+            mmi_item item = *--bin->top;
+            mmi_heap_free_in_slab(heap, mmi_arena_find((uintptr_t)item.block), item.state);
+        }
+    }
+}
+
+// Gives back the empty slabs, of which a heap may have one for each size.
+MMI_FN void mmi_heap_release_empty(mmi_heap *heap) {
+    for (unsigned i = 0; i < MMI_SIZES; i++) {
+        mmi_slab *slab = heap->bins[i].partial;
+        if (!slab || slab->free_count != slab->count) continue;
+        mmi_heap_unlist(slab);
+        mmi_heap_release(slab);
+    }
+}
+
+// Leaves a heap to the next thread, or to whoever needs its slabs.
+MMI_FN void mmi_heap_park(mmi_heap *heap) {
+    mmi_heap_collect(heap);
+    mmi_heap_flush(heap);
+    mmi_heap_release_empty(heap);
+    mmi_lock_acquire(&mmi_arena_all.lock);
+    heap->next_parked = mmi_heap_all.parked;
+    mmi_heap_all.parked = heap;
+    mmi_lock_release(&mmi_arena_all.lock);
+}
+
+// --- taking slabs
+
+// Takes a slab with FREE blocks from a parked heap, with the arena's lock held. Where its owner is
+// told of it meanwhile, the word is passed on by whoever drains that heap.
+MMI_FN mmi_slab *mmi_heap_adopt_slab(unsigned size_index) {
+    mmi_heap *parked = mmi_heap_all.parked;
+    for (unsigned i = 0; parked && i < MMI_PARKED_ASKED; i++, parked = parked->next_parked) {
+        mmi_slab *slab = parked->bins[size_index].partial;
+        if (!slab) continue;
+        mmi_heap_unlist(slab);
+        size_t bytes = (size_t)(slab->count - slab->free_count) * mmi_slab_size(size_index);
+        mmi_heap_add_outside(parked, 0 - bytes);
+        return slab;
+    }
+    return NULL;
+}
+
+// Makes a unit a slab, with the arena's lock held. NULL when there is no memory.
+MMI_FN mmi_slab *mmi_heap_make_slab(unsigned size_index) {
+    size_t size = mmi_slab_size(size_index);
+    uint8_t *states = mmi_arena_take_states(mmi_slab_order(size_index));
+    if (!states) return NULL;
+    mmi_slab *slab = mmi_arena_take();
+    if (!slab) {
+        mmi_arena_put_states(states, mmi_slab_order(size_index));
+        return NULL;
+    }
+    slab->states = states;
+    slab->multiplier = (uint32_t)((((uint64_t)1 << 32) + size - 1) / size);
+    slab->size_index = (uint16_t)size_index;
+    slab->count = slab->free_count = (uint16_t)(MMI_UNIT / size);
+    slab->cursor = 0;
+    return slab;
+}
+
+MMI_FN void mmi_heap_note_peak(void) {
+    size_t used = mmi_atomic_word(&mmi_large.used);
+    for (mmi_heap *heap = mmi_heap_all.all; heap; heap = heap->next)
+        used += mmi_atomic_word(&heap->outside);
+    if (used > mmi_heap_all.peak_used) mmi_heap_all.peak_used = used;
+}
+
+// Takes in what was freed of parked heaps' blocks, so that empty slabs of theirs are there to use.
+MMI_FN void mmi_heap_drain_parked(void) {
+    for (unsigned i = 0; i < MMI_PARKED_ASKED; i++) {
+        mmi_lock_acquire(&mmi_arena_all.lock);
+        mmi_heap **link = &mmi_heap_all.parked;
+        while (*link && mmi_atomic_word(&(*link)->told) == 0)
+            link = &(*link)->next_parked;
+        mmi_heap *heap = *link;
+        if (heap) *link = heap->next_parked; // nobody else's, from here on
+        mmi_lock_release(&mmi_arena_all.lock);
+        if (!heap) return;
+        mmi_heap_park(heap);
+    }
+}
+
+// When there is no memory: gives back what is kept, for small blocks or large ones. False when that
+// was nothing.
+MMI_COLD bool mmi_heap_scavenge(void) {
+    mmi_heap *heap = mmi_heap_mine;
+    if (mmi_heap_is_real(heap)) {
+        mmi_heap_collect(heap);
+        mmi_heap_flush(heap);
+        mmi_heap_release_empty(heap);
+    }
+    mmi_heap_drain_parked();
+    mmi_lock_acquire(&mmi_arena_all.lock);
+    bool any = mmi_arena_has_idle();
+    any |= mmi_arena_retire();
+    mmi_lock_release(&mmi_arena_all.lock);
+    return mmi_large_sweep() || any;
+}
+
+// One more slab for a bin.
+MMI_FN bool mmi_heap_get_slab(mmi_heap *heap, mmi_bin *bin) {
+    unsigned size_index = (unsigned)(bin - heap->bins);
+    mmi_lock_acquire(&mmi_arena_all.lock);
+    mmi_slab *slab = mmi_heap_adopt_slab(size_index);
+    if (!slab && mmi_heap_all.parked && !mmi_arena_has_idle()) {
+        mmi_lock_release(&mmi_arena_all.lock);
+        mmi_heap_drain_parked();
+        mmi_lock_acquire(&mmi_arena_all.lock);
+        slab = mmi_heap_adopt_slab(size_index);
+    }
+    if (!slab) slab = mmi_heap_make_slab(size_index);
+    if (slab) {
+        slab->bin = bin;
+        size_t taken = (size_t)(slab->count - slab->free_count);
+        mmi_heap_add_outside(heap, taken * mmi_slab_size(size_index));
+        mmi_atomic_word_store(&slab->owner, (uintptr_t)heap);
+        mmi_heap_list(slab);
+    }
+    mmi_heap_note_peak();
+    mmi_arena_tick();
+    mmi_lock_release(&mmi_arena_all.lock);
+    return slab != NULL;
+}
+
+// Fills the empty stack of a bin, by a quarter. False when there is no memory.
+MMI_FN bool mmi_heap_refill(mmi_heap *heap, mmi_bin *bin) {
+    mmi_heap_collect(heap);
+    if (!bin->partial && !mmi_heap_get_slab(heap, bin)) return false;
+    mmi_slab *slab = bin->partial;
+    unsigned take = (unsigned)(bin->limit - bin->bottom) / 4;
+    if (take == 0) take = 1;
+    if (take > slab->free_count) take = slab->free_count;
+    mmi_slab_take(slab, bin, take);
+    if (slab->free_count == 0) mmi_heap_unlist(slab);
+    heap->issued += take;
+    mmi_heap_add_outside(heap, take * mmi_slab_size(slab->size_index));
+    return true;
+}
+
+// --- the calling thread's heap
+
+// Cached blocks of a size that a heap has room for.
+MMI_FN size_t mmi_heap_depth(unsigned size_index) {
+    size_t depth = MMI_BIN_BYTES / mmi_slab_size(size_index);
+    return depth < MMI_BIN_DEPTH ? depth : MMI_BIN_DEPTH;
+}
+
+// A new heap, with the arena's lock held, or NULL.
+MMI_FN mmi_heap *mmi_heap_make(void) {
+    size_t items = 0;
+    mmi_slab_fill_bins();
+    if (mmi_arena_all.count == 0 && !mmi_arena_add()) return NULL;
+    for (unsigned i = 0; i < MMI_SIZES; i++)
+        items += mmi_heap_depth(i);
+    mmi_heap *heap = (mmi_heap *)mmi_arena_meta(sizeof(mmi_heap) + items * sizeof(mmi_item));
+    if (!heap) return NULL;
+    mmi_item *item = (mmi_item *)(void *)(heap + 1);
+    for (unsigned i = 0; i < MMI_SIZES; i++) {
+        mmi_bin *bin = &heap->bins[i];
+        bin->top = bin->bottom = item;
+        item += mmi_heap_depth(i);
+        bin->limit = mmi_heap_all.fill ? bin->bottom : item;
+    }
+    heap->base = mmi_arenas[0].base;
+    heap->unit_count = mmi_arenas[0].unit_count;
+    heap->units = mmi_arenas[0].units;
+    heap->next = mmi_heap_all.all;
+    mmi_heap_all.all = heap;
+    return heap;
+}
+
+MMI_FN void mmi_heap_thread_ends(void *heap) {
+    if (mmi_heap_mine != (mmi_heap *)heap) return;
+    mmi_heap_mine = &mmi_heap_gone;
+    mmi_heap_park((mmi_heap *)heap);
+}
+
+// A fork finds the shared data at rest.
+MMI_FN void mmi_heap_before_fork(void) {
+    mmi_lock_acquire(&mmi_arena_all.lock);
+    mmi_lock_acquire(&mmi_large.lock);
+}
+
+MMI_FN void mmi_heap_after_fork(void) {
+    mmi_lock_release(&mmi_large.lock);
+    mmi_lock_release(&mmi_arena_all.lock);
+}
+
+// In the child the other threads are gone, perhaps in the middle of a call: their heaps stay as
+// they are, and blocks that are freed to them are not used again. Of this thread's slabs some may
+// have been about to be told.
+MMI_FN void mmi_heap_after_fork_in_child(void) {
+    mmi_heap *heap = mmi_heap_mine;
+    mmi_heap_after_fork();
+    if (!mmi_heap_is_real(heap)) return;
+    mmi_atomic_word_store(&heap->told, 0);
+    for (size_t i = 0; i < mmi_arena_all.count; i++)
+        for (size_t j = 0; j < mmi_arenas[i].fresh; j++) {
+            mmi_slab *slab = &mmi_arenas[i].units[j];
+            mmi_heap *owner = mmi_heap_owner(slab);
+            if (owner && owner != heap) continue;
+            mmi_atomic_byte_store(&slab->told, 0);
+            unsigned count = owner ? mmi_slab_sweep(slab) : 0;
+            if (count) mmi_heap_note_free(heap, slab, count);
+        }
+}
+
+// Asks the system to tell of ends of threads and of forks. It may allocate for that: the thread has
+// its heap.
+MMI_COLD void mmi_heap_start(void) {
+#if MMI_THREADS
+    if (mmi_atomic_load(&mmi_heap_all.started) == 2) return;
+    unsigned was = mmi_atomic_exchange(&mmi_heap_all.started, 1);
+    while (was == 1 && mmi_atomic_load(&mmi_heap_all.started) == 1)
+        mmi_os_yield();
+    if (was == 0) {
+        mmi_os_at_thread_end(mmi_heap_thread_ends);
+        mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
+    }
+    mmi_atomic_store(&mmi_heap_all.started, 2);
+#endif
+}
+
+// The calling thread's heap; NULL where there is no memory for one. A thread that is at its end
+// gets one for this call only.
+MMI_FN mmi_heap *mmi_heap_enter(void) {
+    mmi_heap *heap = mmi_heap_mine;
+    bool gone = heap == &mmi_heap_gone;
+    if (mmi_heap_is_real(heap)) return heap;
+    mmi_lock_acquire(&mmi_arena_all.lock);
+    heap = mmi_heap_all.parked;
+    if (heap)
+        mmi_heap_all.parked = heap->next_parked;
+    else
+        heap = mmi_heap_make();
+    mmi_lock_release(&mmi_arena_all.lock);
+    if (!heap) return NULL;
+    mmi_heap_mine = heap;
+    if (gone) return heap;
+    mmi_heap_start();
+    mmi_os_thread_has(heap);
+    return heap;
+}
+
+// --- allocation
+
+MMI_COLD void *mmi_heap_failed(void) {
+    mmi_atomic_word_add(&mmi_heap_all.failures, 1);
+    mmi_os_no_memory();
+    return NULL;
+}
+
+// The top of a stack that is not empty.
+MMI_INLINE void *mmi_heap_pop(mmi_bin *bin) {
+    mmi_item *item = bin->top - 1;
+    void *block = item->block;
+    bin->top = item;
+    mmi_atomic_byte_store(item->state, MMI_STATE_LIVE);
+    return block;
+}
+
+MMI_COLD void *mmi_heap_alloc_slow(size_t size) {
+    bool gone = mmi_heap_mine == &mmi_heap_gone;
+    mmi_heap *heap = mmi_heap_enter();
+    if (!heap) return mmi_heap_failed();
+    mmi_bin *bin = mmi_slab_bin(heap, size);
+    void *block = NULL;
+    if (bin->top != bin->bottom || mmi_heap_refill(heap, bin) ||
+        (mmi_heap_scavenge() && mmi_heap_refill(heap, bin)))
+        block = mmi_heap_pop(bin);
+    if (gone) mmi_heap_thread_ends(heap);
+    if (!block) return mmi_heap_failed();
+    if (mmi_heap_all.fill)
+        mmi_bytes_fill(block, MMI_FILL_FRESH, mmi_slab_size((unsigned)(bin - heap->bins)));
+    return block;
+}
+
+MMI_COLD void *mmi_heap_alloc_large(size_t alignment, size_t size, bool *zeroed) {
+    void *block = mmi_large_alloc(alignment, size, zeroed);
+    if (!block && mmi_heap_scavenge()) block = mmi_large_alloc(alignment, size, zeroed);
+    if (!block) return mmi_heap_failed();
+    if (mmi_heap_all.fill) mmi_bytes_fill(block, MMI_FILL_FRESH, size);
+    *zeroed &= !mmi_heap_all.fill;
+    return block;
+}
+
+MMI_COLD void *mmi_heap_alloc_any(size_t size) {
+    bool zeroed;
+    if (size > MMI_SMALL_MAX) return mmi_heap_alloc_large(MMI_GRANULE, size, &zeroed);
+    return mmi_heap_alloc_slow(size);
+}
+
+MMI_INLINE void *mmi_heap_alloc(size_t size) {
+    if (MMI_UNLIKELY(size > MMI_SMALL_MAX)) return mmi_heap_alloc_any(size);
+    mmi_bin *bin = mmi_slab_bin(mmi_heap_mine, size);
+    if (MMI_UNLIKELY(bin->top == bin->bottom)) return mmi_heap_alloc_any(size);
+    return mmi_heap_pop(bin);
+}
+
+MMI_FN void *mmi_heap_calloc(size_t bytes) {
+    bool zeroed = false;
+    void *block = bytes > MMI_SMALL_MAX ? mmi_heap_alloc_large(MMI_GRANULE, bytes, &zeroed)
+                                        : mmi_heap_alloc(bytes);
+    if (block && !zeroed) mmi_bytes_fill(block, 0, bytes);
+    return block;
+}
+
+// A slab's block lies at a multiple of its size from the beginning of a unit: where the size is a
+// multiple of the alignment, so is the address.
+MMI_FN void *mmi_heap_alloc_aligned(size_t alignment, size_t size) {
+    bool zeroed;
+    if (alignment <= MMI_GRANULE) return mmi_heap_alloc(size);
+    for (unsigned i = 0; i < MMI_SIZES && alignment <= MMI_SMALL_MAX; i++)
+        if (mmi_slab_size(i) >= size && mmi_slab_size(i) % alignment == 0)
+            return mmi_heap_alloc(mmi_slab_size(i));
+    return mmi_heap_alloc_large(alignment, size, &zeroed);
+}
+
+// --- freeing
+
+// A live block of a slab's, as a pointer names it: its state, or NULL and what the pointer is.
+MMI_INLINE uint8_t *mmi_heap_locate(const mmi_slab *slab, const void *ptr, memmgr_error *error,
+                                    memmgr_block *around) {
+    bool starts = false;
+    uint8_t *state = NULL;
+    if (mmi_heap_owner(slab)) state = mmi_slab_state(slab, (uintptr_t)ptr, &starts);
+    if (starts && mmi_atomic_byte(state) == MMI_STATE_LIVE) return state;
+    *error = mmi_slab_misuse_of(slab, (uintptr_t)ptr, around);
+    return NULL;
+}
+
+// Frees what memmgr_free has not freed on its short way. The error, and the block it is about.
+MMI_COLD memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
+    int fill = mmi_heap_all.fill ? MMI_FILL_FREED : -1;
+    memmgr_error error = MEMMGR_OK;
+    mmi_slab *slab = mmi_arena_find((uintptr_t)ptr);
+    if (!slab) return mmi_large_free(ptr, fill, around);
+    uint8_t *state = mmi_heap_locate(slab, ptr, &error, around);
+    if (!state) return error;
+    if (fill >= 0) mmi_bytes_fill(ptr, fill, mmi_slab_size(slab->size_index));
+    mmi_heap *owner = mmi_heap_owner(slab);
+    if (owner != mmi_heap_mine)
+        return mmi_heap_free_remote(slab, state) ? MEMMGR_OK : MEMMGR_DOUBLE_FREE;
+    mmi_bin *bin = slab->bin;
+    if (bin->top == bin->limit) {
+        mmi_heap_free_in_slab(owner, slab, state);
+        return MEMMGR_OK;
+    }
+    mmi_item item = {ptr, state};
+    mmi_atomic_byte_store(state, MMI_STATE_CACHED);
+    *bin->top++ = item;
+    return MEMMGR_OK;
+}
+
+// The short way: this thread's block, and room on its stack. Else false, and nothing done.
+MMI_INLINE bool mmi_heap_free_short(void *ptr) {
+    mmi_heap *heap = mmi_heap_mine;
+    uintptr_t offset = (uintptr_t)ptr - heap->base;
+    bool starts;
+    if (MMI_UNLIKELY(offset >> MMI_UNIT_SHIFT >= heap->unit_count)) return false;
+    mmi_slab *slab = &heap->units[offset >> MMI_UNIT_SHIFT];
+    if (MMI_UNLIKELY(mmi_atomic_word(&slab->owner) != (uintptr_t)heap)) return false;
+    uint8_t *state = mmi_slab_state(slab, offset, &starts);
+    if (MMI_UNLIKELY(!starts)) return false;
+    if (MMI_UNLIKELY(mmi_atomic_byte(state) != MMI_STATE_LIVE)) return false;
+    mmi_bin *bin = slab->bin;
+    mmi_item *item = bin->top;
+    if (MMI_UNLIKELY(item == bin->limit)) return false;
+    mmi_atomic_byte_store(state, MMI_STATE_CACHED);
+    item->block = ptr;
+    item->state = state;
+    bin->top = item + 1;
+    return true;
+}
+
+// The usable size of a live block; 0 for any other pointer, and what it is.
+MMI_FN size_t mmi_heap_size(const void *ptr, memmgr_error *error, memmgr_block *around) {
+    const mmi_slab *slab = mmi_arena_find((uintptr_t)ptr);
+    if (!slab) return mmi_large_size(ptr, error, around);
+    if (!mmi_heap_locate(slab, ptr, error, around)) return 0;
+    return mmi_slab_size(slab->size_index);
+}
+
+// A block of another size with the same content, in place where that is near enough. NULL, and the
+// block intact, when there is no memory. `old` is its usable size.
+MMI_FN void *mmi_heap_resize(void *ptr, size_t old, size_t size) {
+    bool small = size <= MMI_SMALL_MAX;
+    if (old <= MMI_SMALL_MAX && size <= old && size >= old / 2) return ptr;
+    if (old > MMI_SMALL_MAX && !small && mmi_large_resize(ptr, size)) return ptr;
+    void *block = small ? mmi_heap_alloc(size) : mmi_large_alloc_roomy(size);
+    if (!block && !small && mmi_heap_scavenge()) block = mmi_large_alloc_roomy(size);
+    if (!block) return small ? NULL : mmi_heap_failed();
+    mmi_bytes_copy(block, ptr, size < old ? size : old);
+    return block;
+}
+
+MMI_FN size_t mmi_heap_trim(void) {
+    (void)mmi_heap_scavenge();
+    mmi_lock_acquire(&mmi_arena_all.lock);
+    size_t given = mmi_arena_purge(mmi_arena_all.idle.count);
+    mmi_lock_release(&mmi_arena_all.lock);
+    return given + mmi_large_trim();
+}
+
+MMI_FN void mmi_heap_note_misuse(void) { mmi_atomic_word_add(&mmi_heap_all.misuses, 1); }
+
+// Filling needs every call to come by the slow ways: no heap has room on its stacks.
+MMI_FN void mmi_heap_set_fill(bool fill) {
+    mmi_heap *heap = mmi_heap_mine;
+    if (mmi_heap_is_real(heap)) mmi_heap_flush(heap);
+    mmi_lock_acquire(&mmi_arena_all.lock);
+    mmi_heap_all.fill = fill;
+    for (heap = mmi_heap_all.all; heap; heap = heap->next)
+        for (unsigned i = 0; i < MMI_SIZES; i++)
+            heap->bins[i].limit = heap->bins[i].bottom + (fill ? 0 : mmi_heap_depth(i));
+    mmi_lock_release(&mmi_arena_all.lock);
+}
+
+#else
+
+// >>single
+
+// Without thread heaps: one pool behind one lock. It grows, or where there is no operating system
+// lies in a static array.
 
 static mmi_lock mmi_heap_lock;
 static memmgr_pool *mmi_heap_pool; // NULL until the first call
+static bool mmi_heap_fills;        // fresh and freed blocks are filled
 
 #ifdef MEMMGR_NO_OS
 #ifndef MEMMGR_STATIC_HEAP_SIZE
@@ -2648,20 +4128,20 @@ static memmgr_pool *mmi_heap_pool; // NULL until the first call
 #endif
 static mmi_entry mmi_heap_memory[MEMMGR_STATIC_HEAP_SIZE / sizeof(mmi_entry)];
 
-MMI_COLD memmgr_pool *mmi_heap_create(void) {
+MMI_COLD memmgr_pool *mmi_heap_make(void) {
     memmgr_pool_desc desc;
     (void)mmi_pool_desc_with_defaults(NULL, &desc);
     desc.name = "heap";
     return mmi_pool_make(mmi_heap_memory, sizeof mmi_heap_memory, &desc, true, false);
 }
 #else
+#define MMI_HEAP_FIRST ((size_t)64 << 20) // bytes reserved at first, and less where there is less
+
 // A fork finds the heap at rest, and leaves it so in both processes.
 MMI_FN void mmi_heap_before_fork(void) { mmi_lock_acquire(&mmi_heap_lock); }
 MMI_FN void mmi_heap_after_fork(void) { mmi_lock_release(&mmi_heap_lock); }
 
-#define MMI_HEAP_FIRST ((size_t)64 << 20) // bytes reserved at first, and less where there is less
-
-MMI_COLD memmgr_pool *mmi_heap_create(void) {
+MMI_COLD memmgr_pool *mmi_heap_make(void) {
     memmgr_pool_desc desc;
     memmgr_pool *pool = NULL;
     (void)mmi_pool_desc_with_defaults(NULL, &desc);
@@ -2669,23 +4149,101 @@ MMI_COLD memmgr_pool *mmi_heap_create(void) {
     desc.flags = MEMMGR_POOL_GROW;
     for (size_t size = MMI_HEAP_FIRST; !pool && size >= 65536; size /= 4)
         pool = mmi_pool_create(size, &desc);
-    if (pool) mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork);
+    if (pool) mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork);
     return pool;
 }
 #endif
 
-// The heap with its lock held; NULL where there is no memory for one.
-MMI_INLINE memmgr_pool *mmi_heap_enter(void) {
+// The pool with its lock held; NULL where there is no memory for one.
+MMI_FN memmgr_pool *mmi_heap_enter(void) {
     mmi_lock_acquire(&mmi_heap_lock);
-    if (MMI_UNLIKELY(!mmi_heap_pool)) mmi_heap_pool = mmi_heap_create();
+    if (MMI_UNLIKELY(!mmi_heap_pool)) mmi_heap_pool = mmi_heap_make();
     return mmi_heap_pool;
 }
 
-MMI_INLINE void mmi_heap_leave(void) { mmi_lock_release(&mmi_heap_lock); }
+MMI_FN void mmi_heap_leave(void) { mmi_lock_release(&mmi_heap_lock); }
 
-MMI_INLINE memmgr_error mmi_heap_locate(const memmgr_pool *heap, const void *ptr, mmi_live *block) {
-    return heap ? mmi_pool_locate(heap, ptr, block) : MEMMGR_FOREIGN_POINTER;
+MMI_FN void *mmi_heap_alloc_aligned(size_t alignment, size_t size) {
+    memmgr_pool *pool = mmi_heap_enter();
+    void *block = pool ? mmi_pool_alloc(pool, alignment, size) : NULL;
+    mmi_heap_leave();
+    if (!block) mmi_os_no_memory();
+    if (block && mmi_heap_fills) mmi_bytes_fill(block, MMI_FILL_FRESH, size);
+    return block;
 }
+
+MMI_FN void *mmi_heap_alloc(size_t size) { return mmi_heap_alloc_aligned(MMI_GRANULE, size); }
+
+MMI_FN void *mmi_heap_calloc(size_t bytes) {
+    void *block = mmi_heap_alloc(bytes);
+    if (block) mmi_bytes_fill(block, 0, bytes);
+    return block;
+}
+
+MMI_FN memmgr_error mmi_heap_find(const void *ptr, mmi_live *block, memmgr_block *around) {
+    memmgr_pool *pool = mmi_heap_pool;
+    memmgr_error error = pool ? mmi_pool_locate(pool, ptr, block) : MEMMGR_FOREIGN_POINTER;
+    if (error == MEMMGR_INTERIOR_POINTER)
+        around->address = mmi_pool_block_around(pool, ptr, &around->size);
+    return error;
+}
+
+MMI_FN bool mmi_heap_free_short(const void *ptr) {
+    (void)ptr;
+    return false;
+}
+
+MMI_FN memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
+    mmi_live block = {NULL, 0, 0};
+    memmgr_pool *pool = mmi_heap_enter();
+    memmgr_error error = mmi_heap_find(ptr, &block, around);
+    size_t size = (size_t)block.length << MMI_GRANULE_SHIFT;
+    if (error == MEMMGR_OK && mmi_heap_fills) mmi_bytes_fill(ptr, MMI_FILL_FREED, size);
+    if (error == MEMMGR_OK) mmi_pool_free(pool, &block);
+    mmi_heap_leave();
+    return error;
+}
+
+MMI_FN size_t mmi_heap_size(const void *ptr, memmgr_error *error, memmgr_block *around) {
+    mmi_live block = {NULL, 0, 0};
+    (void)mmi_heap_enter();
+    *error = mmi_heap_find(ptr, &block, around);
+    mmi_heap_leave();
+    return (size_t)block.length << MMI_GRANULE_SHIFT;
+}
+
+// A block of another size with the same content, in place where there is room. NULL, and the block
+// intact, when there is no memory. `old` is its usable size.
+MMI_FN void *mmi_heap_resize(void *ptr, size_t old, size_t size) {
+    mmi_live block = {NULL, 0, 0};
+    memmgr_block around;
+    size_t length = mmi_pool_granules(size);
+    memmgr_pool *pool = mmi_heap_enter();
+    bool resized = mmi_heap_find(ptr, &block, &around) == MEMMGR_OK && length <= MMI_GRANULES_MAX &&
+                   mmi_pool_resize(pool, &block, (uint32_t)length);
+    mmi_heap_leave();
+    if (resized) return ptr;
+    void *moved = mmi_heap_alloc(size);
+    if (moved) mmi_bytes_copy(moved, ptr, size < old ? size : old);
+    return moved;
+}
+
+MMI_FN size_t mmi_heap_trim(void) {
+    memmgr_pool *pool = mmi_heap_enter();
+    size_t given = pool ? mmi_pool_trim(pool) : 0;
+    mmi_heap_leave();
+    return given;
+}
+
+MMI_FN void mmi_heap_note_misuse(void) {
+    memmgr_pool *pool = mmi_heap_enter();
+    if (pool) pool->misuses++;
+    mmi_heap_leave();
+}
+
+MMI_FN void mmi_heap_set_fill(bool fill) { mmi_heap_fills = fill; }
+
+#endif // MMI_HAS_HEAPS
 
 // >>stats
 
@@ -2901,6 +4459,188 @@ MMI_FN bool mmi_stats_pool_valid(const memmgr_pool *pool) {
     return audit.kept_blocks == 0 && audit.used << MMI_GRANULE_SHIFT == pool->used &&
            audit.live_blocks == pool->allocations - pool->frees && pool->used <= pool->peak_used;
 }
+
+// --- the general calls' heap
+
+#if MMI_HAS_HEAPS
+
+// Every slab and idle unit that was ever used; a visitor for them.
+typedef bool (*mmi_unit_visitor)(const mmi_slab *unit, void *ctx);
+
+MMI_FN bool mmi_stats_units(mmi_unit_visitor visit, void *ctx) {
+    for (size_t i = 0; i < mmi_arena_all.count; i++)
+        for (size_t j = 0; j < mmi_arenas[i].fresh; j++)
+            if (!visit(&mmi_arenas[i].units[j], ctx)) return false;
+    return true;
+}
+
+MMI_FN bool mmi_stats_count_unit(const mmi_slab *unit, void *ctx) {
+    memmgr_stats *out = (memmgr_stats *)ctx;
+    size_t live = 0, size = mmi_slab_size(unit->size_index);
+    if (mmi_heap_owner(unit)) live = mmi_slab_count(unit, MMI_STATE_LIVE);
+    out->live_blocks += live;
+    out->used += live * size;
+    out->free += MMI_UNIT - live * size;
+    return true;
+}
+
+MMI_FN void mmi_stats_add_large(memmgr_stats *out) {
+    mmi_large_enter();
+    const memmgr_pool *pool = mmi_large.pool;
+    if (pool) {
+        out->capacity += mmi_large_capacity();
+        out->free += mmi_large_idle();
+        out->largest_free = mmi_stats_largest_free(pool);
+        if (out->largest_free > out->free) out->largest_free = out->free;
+        out->used += pool->used;
+        out->live_blocks += pool->allocations - pool->frees;
+        out->allocations += pool->allocations;
+    }
+    mmi_large_leave();
+}
+
+// What a thread's own stacks serve is counted only when they are refilled.
+MMI_FN void mmi_stats_heap_get(memmgr_stats *out) {
+    mmi_bytes_fill(out, 0, sizeof *out);
+    mmi_stats_add_large(out);
+    mmi_lock_acquire(&mmi_arena_all.lock);
+    (void)mmi_stats_units(mmi_stats_count_unit, out);
+    out->capacity += mmi_arena_capacity();
+    for (const mmi_heap *heap = mmi_heap_all.all; heap; heap = heap->next)
+        out->allocations += mmi_atomic_word(&heap->issued);
+    if (mmi_heap_all.peak_used < out->used) mmi_heap_all.peak_used = out->used;
+    out->peak_used = mmi_heap_all.peak_used;
+    mmi_lock_release(&mmi_arena_all.lock);
+    if (out->allocations < out->live_blocks) out->allocations = out->live_blocks;
+    out->frees = out->allocations - out->live_blocks;
+    out->overhead = out->capacity - out->used - out->free;
+    out->requested = out->used;
+    out->failures = mmi_atomic_word(&mmi_heap_all.failures);
+    out->misuses = mmi_atomic_word(&mmi_heap_all.misuses);
+    size_t whole = mmi_text_share(out->largest_free, out->free, 100);
+    if (out->free != 0) out->fragmentation = 100 - (unsigned)whole;
+}
+
+typedef struct {
+    memmgr_visitor visit;
+    void *ctx;
+} mmi_walk;
+
+MMI_FN bool mmi_stats_walk_unit(const mmi_slab *unit, void *ctx) {
+    const mmi_walk *walk = (const mmi_walk *)ctx;
+    memmgr_block idle = {(const void *)unit->start, MMI_UNIT, false, NULL, 0, 0};
+    if (!mmi_heap_owner(unit)) return walk->visit(&idle, walk->ctx);
+    return mmi_slab_walk(unit, walk->visit, walk->ctx);
+}
+
+// Shows the large blocks; free memory at the end only as far as it was ever used.
+MMI_FN bool mmi_stats_walk_large(const memmgr_block *block, void *ctx) {
+    const mmi_walk *walk = (const mmi_walk *)ctx;
+    const mmi_segment *first = mmi_pool_first(mmi_large.pool);
+    memmgr_block shown = *block;
+    uintptr_t end = (uintptr_t)mmi_segment_address(first, mmi_large.touched);
+    uintptr_t at = (uintptr_t)block->address;
+    bool last = at + block->size == (uintptr_t)mmi_segment_address(first, first->granule_count);
+    if (!block->live && last) shown.size = end > at ? end - at : 0;
+    return shown.size == 0 || walk->visit(&shown, walk->ctx);
+}
+
+MMI_FN bool mmi_stats_heap_walk(const void *heap, memmgr_visitor visit, void *ctx) {
+    mmi_walk walk = {visit, ctx};
+    (void)heap;
+    mmi_lock_acquire(&mmi_arena_all.lock);
+    bool finished = mmi_stats_units(mmi_stats_walk_unit, &walk);
+    mmi_lock_release(&mmi_arena_all.lock);
+    mmi_large_enter();
+    if (finished && mmi_large.pool)
+        finished = mmi_stats_walk(mmi_large.pool, mmi_stats_walk_large, &walk);
+    mmi_large_leave();
+    return finished;
+}
+
+// Is an idle unit marked as one, and a slab in order? Adds to ctx, a size_t, its CACHED blocks.
+MMI_FN bool mmi_stats_unit_valid(const mmi_slab *unit, void *ctx) {
+    const mmi_heap *owner = mmi_heap_owner(unit);
+    size_t counts[4] = {0, 0, 0, 0};
+    if (mmi_arena_find(unit->start) != unit || unit->start % MMI_UNIT != 0) return false;
+    if (!owner) return true;
+    size_t size = mmi_slab_size(unit->size_index), states = (size_t)64;
+    states <<= mmi_slab_order(unit->size_index);
+    if (unit->size_index >= MMI_SIZES || unit->bin != &owner->bins[unit->size_index]) return false;
+    if (unit->count != MMI_UNIT / size || (uint64_t)unit->multiplier * size < (uint64_t)1 << 32)
+        return false;
+    for (size_t i = 0; i < states; i++) {
+        uint8_t state = mmi_atomic_byte(&unit->states[i]);
+        if (state > MMI_STATE_REMOTE || (i >= unit->count && state != MMI_STATE_FREE)) return false;
+        if (i < unit->cursor && state == MMI_STATE_FREE) return false;
+        counts[state] += i < unit->count;
+    }
+    *(size_t *)ctx += counts[MMI_STATE_CACHED];
+    return counts[MMI_STATE_FREE] == unit->free_count && unit->listed == (unit->free_count != 0);
+}
+
+// Are the blocks on a bin's stack CACHED ones of its heap, and its list in order?
+MMI_FN bool mmi_stats_bin_valid(const mmi_heap *heap, const mmi_bin *bin) {
+    const mmi_slab *before = NULL;
+    for (const mmi_item *item = bin->bottom; item < bin->top; item++) {
+        const mmi_slab *slab = mmi_arena_find((uintptr_t)item->block);
+        bool starts = false;
+        if (!slab || mmi_heap_owner(slab) != heap || slab->bin != bin) return false;
+        if (mmi_slab_state(slab, (uintptr_t)item->block, &starts) != item->state || !starts ||
+            *item->state != MMI_STATE_CACHED)
+            return false;
+    }
+    for (const mmi_slab *slab = bin->partial; slab; before = slab, slab = slab->next)
+        if (slab->prev != before || !slab->listed || slab->bin != bin) return false;
+    return bin->top >= bin->bottom && bin->top <= bin->limit;
+}
+
+// Audits everything. No other thread may be in a call.
+MMI_FN bool mmi_stats_heap_valid(void) {
+    size_t cached = 0, stacked = 0, idle = 0;
+    mmi_lock_acquire(&mmi_arena_all.lock);
+    bool valid = mmi_stats_units(mmi_stats_unit_valid, &cached);
+    for (const mmi_heap *heap = mmi_heap_all.all; valid && heap; heap = heap->next)
+        for (unsigned i = 0; valid && i < MMI_SIZES; i++) {
+            valid = mmi_stats_bin_valid(heap, &heap->bins[i]);
+            stacked += (size_t)(heap->bins[i].top - heap->bins[i].bottom);
+        }
+    for (const mmi_slab *unit = mmi_arena_all.idle.first; unit && idle <= mmi_arena_all.idle.count;
+         unit = unit->next, idle++)
+        valid = valid && mmi_heap_owner(unit) == NULL && unit->listed;
+    valid = valid && cached == stacked && idle == mmi_arena_all.idle.count;
+    mmi_lock_release(&mmi_arena_all.lock);
+    mmi_large_enter();
+    if (mmi_large.pool) valid = valid && mmi_stats_pool_valid(mmi_large.pool);
+    mmi_large_leave();
+    return valid;
+}
+
+#else
+
+MMI_FN void mmi_stats_heap_get(memmgr_stats *out) {
+    const memmgr_pool *pool = mmi_heap_enter();
+    mmi_bytes_fill(out, 0, sizeof *out);
+    if (pool) mmi_stats_get(pool, out);
+    mmi_heap_leave();
+}
+
+MMI_FN bool mmi_stats_heap_walk(const void *heap, memmgr_visitor visit, void *ctx) {
+    const memmgr_pool *pool = mmi_heap_enter();
+    (void)heap;
+    bool finished = !pool || mmi_stats_walk(pool, visit, ctx);
+    mmi_heap_leave();
+    return finished;
+}
+
+MMI_FN bool mmi_stats_heap_valid(void) {
+    const memmgr_pool *pool = mmi_heap_enter();
+    bool valid = !pool || mmi_stats_pool_valid(pool);
+    mmi_heap_leave();
+    return valid;
+}
+
+#endif // MMI_HAS_HEAPS
 
 #endif // USE_MEMORY_MGR
 
@@ -3570,75 +5310,36 @@ MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block) 
 
 // --- general calls
 
-// Unlocks, and fails as the C library would.
-MMI_INLINE void *mmi_public_result(void *block) {
-    mmi_heap_leave();
-    if (MMI_UNLIKELY(!block)) mmi_os_no_memory();
-    return block;
-}
-
-// Counts, unlocks and reports a misuse of a general call. Returns NULL.
-MMI_COLD void *mmi_public_heap_misuse(memmgr_pool *heap, memmgr_error error, const void *pointer,
-                                      size_t size) {
-    const void *block = NULL;
-    if (error == MEMMGR_INTERIOR_POINTER) block = mmi_pool_block_around(heap, pointer, &size);
-    if (heap) heap->misuses++;
-    mmi_heap_leave();
-    mmi_report(error, pointer, block, size, NULL);
+// Counts and reports a misuse of a general call. Returns NULL.
+MMI_COLD void *mmi_public_heap_misuse(memmgr_error error, const void *pointer,
+                                      const memmgr_block *around) {
+    mmi_heap_note_misuse();
+    mmi_report(error, pointer, around->address, around->size, NULL);
     return NULL;
 }
 
-MEMMGR_API void *memmgr_malloc(size_t size) {
-    memmgr_pool *heap = mmi_heap_enter();
-    void *block = heap ? mmi_pool_alloc_kept(heap, mmi_pool_recent(heap), size) : NULL;
-    if (MMI_UNLIKELY(!block) && heap) block = mmi_pool_alloc(heap, MMI_GRANULE, size);
-    return mmi_public_result(block);
-}
+MEMMGR_API void *memmgr_malloc(size_t size) { return mmi_heap_alloc(size); }
 
 MEMMGR_API void *memmgr_calloc(size_t count, size_t size) {
     size_t bytes = SIZE_MAX;
     (void)mmi_multiply(count, size, &bytes);
-    void *block = memmgr_malloc(bytes);
-    if (block) mmi_bytes_fill(block, 0, bytes);
-    return block;
+    return mmi_heap_calloc(bytes);
 }
 
 MEMMGR_API void *memmgr_aligned_alloc(size_t alignment, size_t size) {
-    memmgr_pool *heap = mmi_heap_enter();
-    if (!mmi_is_power_of_two(alignment))
-        return mmi_public_heap_misuse(heap, MEMMGR_BAD_ARGUMENT, NULL, size);
-    return mmi_public_result(heap ? mmi_pool_alloc(heap, alignment, size) : NULL);
+    memmgr_block asked = {NULL, size, false, NULL, 0, 0};
+    if (mmi_is_power_of_two(alignment)) return mmi_heap_alloc_aligned(alignment, size);
+    return mmi_public_heap_misuse(MEMMGR_BAD_ARGUMENT, NULL, &asked);
 }
 
-MEMMGR_API void *memmgr_realloc(void *ptr, size_t size) {
-    mmi_live block = {NULL, 0, 0};
-    if (!ptr) return memmgr_malloc(size);
-    memmgr_pool *heap = mmi_heap_enter();
-    memmgr_error error = mmi_heap_locate(heap, ptr, &block);
-    if (error != MEMMGR_OK) return mmi_public_heap_misuse(heap, error, ptr, 0);
-    if (size != 0 || !MMI_REALLOC_0_FREES)
-        return mmi_public_result(mmi_pool_realloc(heap, &block, size));
-    mmi_pool_free(heap, &block);
-    mmi_heap_leave();
-    return NULL;
+MMI_COLD void mmi_public_heap_free(void *ptr) {
+    memmgr_block around = {NULL, 0, false, NULL, 0, 0};
+    memmgr_error error = ptr ? mmi_heap_free_slow(ptr, &around) : MEMMGR_OK;
+    if (error != MEMMGR_OK) (void)mmi_public_heap_misuse(error, ptr, &around);
 }
 
 MEMMGR_API void memmgr_free(void *ptr) {
-    mmi_live block = {NULL, 0, 0};
-    if (MMI_UNLIKELY(!ptr)) return;
-    memmgr_pool *heap = mmi_heap_enter();
-    bool plain = heap && !heap->segments;
-    if (plain && mmi_pool_free_short(heap, mmi_pool_first(heap), ptr)) {
-        mmi_heap_leave();
-        return;
-    }
-    memmgr_error error = mmi_heap_locate(heap, ptr, &block);
-    if (error != MEMMGR_OK) {
-        (void)mmi_public_heap_misuse(heap, error, ptr, 0);
-        return;
-    }
-    mmi_pool_free(heap, &block);
-    mmi_heap_leave();
+    if (MMI_UNLIKELY(!mmi_heap_free_short(ptr))) mmi_public_heap_free(ptr);
 }
 
 MEMMGR_API void memmgr_free_sized(void *ptr, size_t size) {
@@ -3646,33 +5347,71 @@ MEMMGR_API void memmgr_free_sized(void *ptr, size_t size) {
     memmgr_free(ptr);
 }
 
+MEMMGR_API void *memmgr_realloc(void *ptr, size_t size) {
+    memmgr_block around = {NULL, 0, false, NULL, 0, 0};
+    memmgr_error error = MEMMGR_OK;
+    if (!ptr) return memmgr_malloc(size);
+    size_t old = mmi_heap_size(ptr, &error, &around);
+    if (error != MEMMGR_OK) return mmi_public_heap_misuse(error, ptr, &around);
+    bool frees = size == 0 && MMI_REALLOC_0_FREES;
+    void *block = frees ? NULL : mmi_heap_resize(ptr, old, size);
+    if (frees || (block && block != ptr)) memmgr_free(ptr);
+    return block;
+}
+
 MEMMGR_API size_t memmgr_usable_size(const void *ptr) {
-    mmi_live block = {NULL, 0, 0};
-    if (!ptr) return 0;
-    memmgr_pool *heap = mmi_heap_enter();
-    memmgr_error error = mmi_heap_locate(heap, ptr, &block);
-    if (error != MEMMGR_OK) {
-        (void)mmi_public_heap_misuse(heap, error, ptr, 0);
-        return 0;
-    }
-    mmi_heap_leave();
-    return (size_t)block.length << MMI_GRANULE_SHIFT;
+    memmgr_block around = {NULL, 0, false, NULL, 0, 0};
+    memmgr_error error = MEMMGR_OK;
+    size_t size = ptr ? mmi_heap_size(ptr, &error, &around) : 0;
+    if (error != MEMMGR_OK) (void)mmi_public_heap_misuse(error, ptr, &around);
+    return size;
 }
 
 MEMMGR_API void memmgr_stats_get(memmgr_stats *out) {
-    if (!out) return;
-    mmi_bytes_fill(out, 0, sizeof *out);
-    memmgr_pool *heap = mmi_heap_enter();
-    if (heap) mmi_stats_get(heap, out);
-    mmi_heap_leave();
+    if (out) mmi_stats_heap_get(out);
 }
 
-MEMMGR_API size_t memmgr_trim(void) {
-    memmgr_pool *heap = mmi_heap_enter();
-    size_t given = heap ? mmi_pool_trim(heap) : 0;
-    mmi_heap_leave();
-    return given;
+MEMMGR_API size_t memmgr_trim(void) { return mmi_heap_trim(); }
+
+MEMMGR_API memmgr_error memmgr_check(void) {
+    if (mmi_stats_heap_valid()) return MEMMGR_OK;
+    mmi_report(MEMMGR_CORRUPT, NULL, NULL, 0, NULL);
+    return MEMMGR_CORRUPT;
 }
+
+MEMMGR_API bool memmgr_walk(memmgr_visitor visit, void *ctx) {
+    memmgr_block none = {NULL, 0, false, NULL, 0, 0};
+    if (visit) return mmi_stats_heap_walk(NULL, visit, ctx);
+    (void)mmi_public_heap_misuse(MEMMGR_BAD_ARGUMENT, NULL, &none);
+    return false;
+}
+
+MEMMGR_API void memmgr_draw(memmgr_picture kind, memmgr_writer write, void *ctx) {
+    memmgr_block none = {NULL, 0, false, NULL, 0, 0};
+    memmgr_stats stats;
+    if (!write) {
+        (void)mmi_public_heap_misuse(MEMMGR_BAD_ARGUMENT, NULL, &none);
+        return;
+    }
+    mmi_stats_heap_get(&stats);
+    mmi_draw(kind, "heap", &stats, NULL, mmi_stats_heap_walk, write, ctx);
+}
+
+#ifndef MEMMGR_NO_STDIO
+MEMMGR_API void memmgr_print(FILE *out) {
+    memmgr_draw(MEMMGR_PICTURE_TEXT, mmi_text_to_file, out ? out : stdout);
+}
+#endif
+
+MEMMGR_API size_t memmgr_leaks(void) {
+    mmi_leaks leaks;
+    leaks.count = leaks.rest = 0;
+    (void)mmi_stats_heap_walk(NULL, mmi_report_note_leak, &leaks);
+    mmi_report_leaks(&leaks, NULL);
+    return leaks.count;
+}
+
+MEMMGR_API void memmgr_set_fill(bool fill) { mmi_heap_set_fill(fill); }
 
 #else // without USE_MEMORY_MGR
 
@@ -3768,6 +5507,37 @@ MEMMGR_API size_t memmgr_trim(void) {
     return 0;
 #endif
 }
+
+// What there is to see of its heap the C library does not show.
+MEMMGR_API memmgr_error memmgr_check(void) { return MEMMGR_OK; }
+MEMMGR_API size_t memmgr_leaks(void) { return 0; }
+MEMMGR_API void memmgr_set_fill(bool fill) { (void)fill; }
+
+MEMMGR_API bool memmgr_walk(memmgr_visitor visit, void *ctx) {
+    (void)ctx;
+    if (!visit) mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, NULL);
+    return visit != NULL;
+}
+
+MMI_FN bool mmi_libc_walk_general(const void *heap, memmgr_visitor visit, void *ctx) {
+    (void)heap;
+    return memmgr_walk(visit, ctx);
+}
+
+MEMMGR_API void memmgr_draw(memmgr_picture kind, memmgr_writer write, void *ctx) {
+    memmgr_stats stats;
+    memmgr_stats_get(&stats);
+    if (write)
+        mmi_draw(kind, "heap", &stats, NULL, mmi_libc_walk_general, write, ctx);
+    else
+        mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, NULL);
+}
+
+#ifndef MEMMGR_NO_STDIO
+MEMMGR_API void memmgr_print(FILE *out) {
+    memmgr_draw(MEMMGR_PICTURE_TEXT, mmi_text_to_file, out ? out : stdout);
+}
+#endif
 
 // --- Blocks.
 
@@ -4264,13 +6034,190 @@ MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block) 
 
 #endif // USE_MEMORY_MGR
 
+// >>override
+
+#if defined(MEMMGR_OVERRIDE) && defined(USE_MEMORY_MGR)
+
+// malloc and its family, and the operators of C++, under memmgr. Where the linker knows aliases
+// they are the same functions under a second name.
+
+#include <errno.h>
+#include <stdlib.h>
+
+#if defined(__cplusplus) && defined(__THROW)
+#define MMI_OVERRIDE_THROW __THROW
+#else
+#define MMI_OVERRIDE_THROW
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if MMI_GNUC && MMI_ELF && !MMI_TCC
+#define MMI_OVERRIDE_IS(name)                                                                      \
+    MMI_OVERRIDE_THROW __attribute__((alias(#name), visibility("default")));
+#define MMI_OVERRIDE(type, name, parameters, target, arguments)                                    \
+    type name parameters MMI_OVERRIDE_IS(target)
+#define MMI_OVERRIDE_VOID(name, parameters, target, arguments)                                     \
+    void name parameters MMI_OVERRIDE_IS(target)
+#define MMI_OVERRIDE_API __attribute__((visibility("default")))
+#else
+#define MMI_OVERRIDE(type, name, parameters, target, arguments)                                    \
+    type name parameters MMI_OVERRIDE_THROW { return target arguments; }
+#define MMI_OVERRIDE_VOID(name, parameters, target, arguments)                                     \
+    void name parameters MMI_OVERRIDE_THROW { target arguments; }
+#define MMI_OVERRIDE_API
+#endif
+
+MMI_OVERRIDE(void *, malloc, (size_t size), memmgr_malloc, (size))
+MMI_OVERRIDE(void *, calloc, (size_t count, size_t size), memmgr_calloc, (count, size))
+MMI_OVERRIDE(void *, realloc, (void *ptr, size_t size), memmgr_realloc, (ptr, size))
+MMI_OVERRIDE_VOID(free, (void *ptr), memmgr_free, (ptr))
+MMI_OVERRIDE_VOID(free_sized, (void *ptr, size_t size), memmgr_free_sized, (ptr, size))
+
+MMI_OVERRIDE_API void free_aligned_sized(void *ptr, size_t alignment, size_t size) {
+    (void)alignment, (void)size;
+    memmgr_free(ptr);
+}
+
+MMI_OVERRIDE_API void *reallocarray(void *ptr, size_t count, size_t size) MMI_OVERRIDE_THROW {
+    size_t bytes;
+    if (mmi_multiply(count, size, &bytes)) return memmgr_realloc(ptr, bytes);
+    errno = ENOMEM;
+    return NULL;
+}
+
+// An alignment that is no power of two is these functions' own error, and no misuse to be reported.
+MMI_OVERRIDE_API void *aligned_alloc(size_t alignment, size_t size) MMI_OVERRIDE_THROW {
+    if (mmi_is_power_of_two(alignment)) return memmgr_aligned_alloc(alignment, size);
+    errno = EINVAL;
+    return NULL;
+}
+
+MMI_OVERRIDE_API int posix_memalign(void **ptr, size_t alignment, size_t size) MMI_OVERRIDE_THROW {
+    int error = errno;
+    if (!mmi_is_power_of_two(alignment) || alignment % sizeof(void *) != 0) return EINVAL;
+    void *block = memmgr_aligned_alloc(alignment, size);
+    errno = error; // which is not to be set
+    if (!block) return ENOMEM;
+    *ptr = block;
+    return 0;
+}
+
+MMI_OVERRIDE_API void *memalign(size_t alignment, size_t size) MMI_OVERRIDE_THROW {
+    size_t power = MMI_GRANULE;
+    while (power < alignment && power <= SIZE_MAX / 2)
+        power *= 2; // as the C library does
+    return memmgr_aligned_alloc(power, size);
+}
+
+MMI_OVERRIDE_API void *valloc(size_t size) MMI_OVERRIDE_THROW {
+    return memmgr_aligned_alloc(mmi_os_page(), size);
+}
+
+MMI_OVERRIDE_API void *pvalloc(size_t size) MMI_OVERRIDE_THROW {
+    size_t page = mmi_os_page();
+    if (size <= SIZE_MAX - page) return memmgr_aligned_alloc(page, mmi_align_up(size, page));
+    errno = ENOMEM;
+    return NULL;
+}
+
+MMI_OVERRIDE_API size_t malloc_usable_size(void *ptr) MMI_OVERRIDE_THROW {
+    return memmgr_usable_size(ptr);
+}
+
+#ifdef __cplusplus
+} // extern "C"
+
+#include <new>
+
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+#define MMI_OVERRIDE_BAD_ALLOC() throw std::bad_alloc()
+#else
+#define MMI_OVERRIDE_BAD_ALLOC() mmi_os_abort()
+#endif
+
+// As the standard says: the handler is called until there is memory, or it gives up.
+static void *mmi_override_new(size_t alignment, size_t size) {
+    for (;;) {
+        void *block = memmgr_aligned_alloc(alignment, size);
+        if (block) return block;
+        std::new_handler handler = std::get_new_handler();
+        if (!handler) return NULL;
+        handler();
+    }
+}
+
+static void *mmi_override_new_or_throw(size_t alignment, size_t size) {
+    void *block = mmi_override_new(alignment, size);
+    if (!block) MMI_OVERRIDE_BAD_ALLOC();
+    return block;
+}
+
+static void *mmi_override_new_or_null(size_t alignment, size_t size) noexcept {
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+    try { // a handler may throw
+        return mmi_override_new(alignment, size);
+    } catch (...) {
+        return NULL;
+    }
+#else
+    return mmi_override_new(alignment, size);
+#endif
+}
+
+#define MMI_OVERRIDE_NEW(array)                                                                    \
+    void *operator new array(size_t size) {                                                        \
+        void *block = memmgr_malloc(size);                                                         \
+        return block ? block : mmi_override_new_or_throw(1, size);                                 \
+    }                                                                                              \
+    void *operator new array(size_t size, const std::nothrow_t &) noexcept {                       \
+        return mmi_override_new_or_null(1, size);                                                  \
+    }                                                                                              \
+    void operator delete array(void *ptr) noexcept { memmgr_free(ptr); }                           \
+    void operator delete array(void *ptr, size_t) noexcept { memmgr_free(ptr); }                   \
+    void operator delete array(void *ptr, const std::nothrow_t &) noexcept { memmgr_free(ptr); }
+
+// clang-format off
+MMI_OVERRIDE_NEW()
+MMI_OVERRIDE_NEW([])
+// clang-format on
+
+#ifdef __cpp_aligned_new
+#define MMI_OVERRIDE_NEW_ALIGNED(array)                                                            \
+    void *operator new array(size_t size, std::align_val_t alignment) {                            \
+        return mmi_override_new_or_throw((size_t)alignment, size);                                 \
+    }                                                                                              \
+    void *operator new array(size_t size, std::align_val_t alignment,                              \
+                             const std::nothrow_t &) noexcept {                                    \
+        return mmi_override_new_or_null((size_t)alignment, size);                                  \
+    }                                                                                              \
+    void operator delete array(void *ptr, std::align_val_t) noexcept { memmgr_free(ptr); }         \
+    void operator delete array(void *ptr, size_t, std::align_val_t) noexcept { memmgr_free(ptr); } \
+    void operator delete array(void *ptr, std::align_val_t, const std::nothrow_t &) noexcept {     \
+        memmgr_free(ptr);                                                                          \
+    }
+// clang-format off
+MMI_OVERRIDE_NEW_ALIGNED()
+MMI_OVERRIDE_NEW_ALIGNED([])
+// clang-format on
+#endif
+#endif // __cplusplus
+
+#endif // MEMMGR_OVERRIDE
+
 // >>end
 
 #if !defined(MEMMGR_STATIC)
 const char MEMMGR_LINK = 0;
 #endif
 
+#undef MMI_ARENAS_MAX
+#undef MMI_ARENA_LEAST
 #undef MMI_ASSERT
+#undef MMI_BIN_BYTES
+#undef MMI_BIN_DEPTH
 #undef MMI_CANDIDATES
 #undef MMI_CLASS_DEPTH_MAX
 #undef MMI_CLASS_DEPTH_MIN
@@ -4279,6 +6226,7 @@ const char MEMMGR_LINK = 0;
 #undef MMI_CODE_FINE
 #undef MMI_CODE_MAX
 #undef MMI_COLD
+#undef MMI_ELF
 #undef MMI_ENTRY_GRANULES
 #undef MMI_ERRORS
 #undef MMI_ERROR_COUNT
@@ -4292,10 +6240,13 @@ const char MEMMGR_LINK = 0;
 #undef MMI_GRANULES_64G
 #undef MMI_GRANULES_MAX
 #undef MMI_GRANULE_SHIFT
+#undef MMI_HAS_HEAPS
 #undef MMI_HEAP_FIRST
+#undef MMI_IDLE_MILLISECONDS
 #undef MMI_INLINE
 #undef MMI_JOIN
 #undef MMI_JOIN_
+#undef MMI_LARGE_RETURNED
 #undef MMI_LEAKS_TOLD
 #undef MMI_LEVELS_MAX
 #undef MMI_LIBC_HAS_MALLINFO2
@@ -4306,15 +6257,28 @@ const char MEMMGR_LINK = 0;
 #undef MMI_MAGIC_PLAIN
 #undef MMI_MAP_ANONYMOUS
 #undef MMI_MAP_FLAGS
+#undef MMI_META
 #undef MMI_MOVED_MAX
 #undef MMI_MSVC
 #undef MMI_NODE
 #undef MMI_NONE
+#undef MMI_OS_RESERVE
+#undef MMI_OVERRIDE
+#undef MMI_OVERRIDE_API
+#undef MMI_OVERRIDE_BAD_ALLOC
+#undef MMI_OVERRIDE_IS
+#undef MMI_OVERRIDE_NEW
+#undef MMI_OVERRIDE_NEW_ALIGNED
+#undef MMI_OVERRIDE_THROW
+#undef MMI_OVERRIDE_VOID
+#undef MMI_PARKED_ASKED
 #undef MMI_POOL_SIZE
 #undef MMI_POSIX
 #undef MMI_REALLOC_0_FREES
 #undef MMI_ROOT_NODES
 #undef MMI_SEGMENT_SIZE
+#undef MMI_SIZES
+#undef MMI_SMALL_MAX
 #undef MMI_SPAN_FREE
 #undef MMI_SPAN_LIVE
 #undef MMI_SPAN_SHIFT
@@ -4324,6 +6288,10 @@ const char MEMMGR_LINK = 0;
 #undef MMI_TCC
 #undef MMI_TELLS_THREADS
 #undef MMI_THREADS
+#undef MMI_THREAD_LOCAL
+#undef MMI_TSAN
+#undef MMI_UNIT
+#undef MMI_UNIT_SHIFT
 #undef MMI_UNLIKELY
 #undef MMI_WINDOWS
 
