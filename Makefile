@@ -35,7 +35,8 @@ examples: ## only the examples
 
 preload: ## build/libmemmgr.so: memmgr for any program, by LD_PRELOAD
 	@mkdir -p build
-	$(CC) $(CFLAGS) -Wall -Wextra -fPIC -shared -fno-builtin -fvisibility=hidden -o build/libmemmgr.so examples/preload.c -pthread
+	$(CC) $(CFLAGS) -Wall -Wextra -fPIC -shared -fno-builtin -fvisibility=hidden \
+	    -ffunction-sections -fdata-sections -Wl,--gc-sections -o build/libmemmgr.so examples/preload.c -pthread
 
 bench: ## speed, worst cases and packing, against the allocators found here
 	$(TOOLS) sh tests/bench.sh

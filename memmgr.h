@@ -147,6 +147,8 @@
 //   MEMMGR_NO_STDIO          no <stdio.h>, and no memmgr_pool_print
 //   MEMMGR_NO_OS             no operating system: pools in buffers, general calls in a static array
 //   MEMMGR_STATIC_HEAP_SIZE  bytes of that array (default 65536)
+//   MEMMGR_HUGE_PAGES        ask the system for huge pages; without it they are left to the system
+//   MEMMGR_OVERRIDE          define malloc, free and the rest, and C++'s new and delete, as well
 //   MEMMGR_ASSERT(condition) what becomes of a bug of memmgr's own (default: nothing)
 //   MEMMGR_ABORT_ON_MISUSE   the default error handler aborts after its line, for leaks too
 //   MEMMGR_LOCK()            enter and leave one critical section around whatever needs a lock, for
@@ -755,6 +757,12 @@ MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
 MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
     return __atomic_compare_exchange_n(byte, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
+MMI_INLINE uint16_t mmi_atomic_half(const uint16_t *half) {
+    return __atomic_load_n(half, __ATOMIC_RELAXED);
+}
+MMI_INLINE void mmi_atomic_half_store(uint16_t *half, uint16_t value) {
+    __atomic_store_n(half, value, __ATOMIC_RELAXED);
+}
 MMI_INLINE uintptr_t mmi_atomic_word(const uintptr_t *word) {
     return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
@@ -788,6 +796,8 @@ MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *byte) { return mmi_ato
 MMI_INLINE void mmi_atomic_byte_store(uint8_t *byte, uint8_t value) {
     *(volatile uint8_t *)byte = value;
 }
+MMI_INLINE uint16_t mmi_atomic_half(const uint16_t *half) { return *half; }
+MMI_INLINE void mmi_atomic_half_store(uint16_t *half, uint16_t value) { *half = value; }
 MMI_INLINE uintptr_t mmi_atomic_word(const uintptr_t *word) {
     return *(const volatile uintptr_t *)word;
 }
@@ -1196,8 +1206,8 @@ struct mmi_slab {
     uint8_t unused[64 - 3 * sizeof(void *) - 13];
     uintptr_t start;       // the unit's address; 0: it was never used
     mmi_slab *next, *prev; // in bin->partial; of idle units in the arena's lists
-    mmi_slab *told_next;   // in owner->told
-    uint8_t told;          // 1: it stands in some heap's `told`, or is about to
+    mmi_slab *told_next;   // in owner->told[size_index]
+    uint8_t told;          // 1: it stands in a list of some heap's `told`, or is about to
     uint8_t unused_too[64 - 4 * sizeof(void *) - 1];
 };
 
@@ -1211,7 +1221,7 @@ struct mmi_heap {
     uintptr_t issued;  // blocks that left their slabs, of all time
     uintptr_t outside; // bytes of the blocks that are not FREE
     uint8_t unused[64];
-    uintptr_t told; // slabs with REMOTE blocks: other threads push, the owner takes all
+    uintptr_t told[MMI_SIZES]; // slabs with REMOTE blocks: others push, the owner takes all
 };
 
 // A row of units. used <= fresh <= unit_count <= unit_room
@@ -1227,11 +1237,12 @@ typedef struct {
 
 #define MMI_ARENAS_MAX 256u
 #define MMI_ARENA_LEAST (8 * MMI_UNIT)
-#define MMI_META ((size_t)4 << 20)        // bytes mapped at once for heaps and states
-#define MMI_BIN_DEPTH 128u                // cached blocks of a size, at most,
-#define MMI_BIN_BYTES ((size_t)256 << 10) // and what they may come to
-#define MMI_PARKED_ASKED 16u              // parked heaps that are asked for a slab
-#define MMI_IDLE_MILLISECONDS 1000u       // after which idle memory goes back to the system
+#define MMI_META ((size_t)4 << 20) // bytes mapped at once for heaps and states
+#define MMI_BIN_DEPTH 128u         // cached blocks of a size, at most,
+#define MMI_BIN_DEPTH_LEAST 4u
+#define MMI_BIN_BYTES ((size_t)64 << 10) // and in between by what they come to
+#define MMI_PARKED_ASKED 16u             // parked heaps that are asked for a slab
+#define MMI_IDLE_MILLISECONDS 1000u      // after which idle memory goes back to the system
 
 MMI_STATIC_ASSERT(sizeof(mmi_slab) == 128);
 MMI_STATIC_ASSERT((MMI_UNIT / MMI_GRANULE) <= UINT16_MAX);
@@ -1249,7 +1260,7 @@ MMI_STATIC_ASSERT((MMI_UNIT / MMI_GRANULE) <= UINT16_MAX);
 //   mmi_os_purge(memory, size)   gives whole pages back, keeps the addresses; bytes that were held
 //   mmi_os_no_memory()           errno
 //   mmi_os_write_error(text)     one line for whoever looks
-//   mmi_os_reservable(most, least) bytes to map where memory is only reserved until it is used
+//   mmi_os_reserve(most, least, size)  maps what is only reserved until it is used
 //   mmi_os_clock()                 milliseconds, from no known time, in coarse steps
 //   mmi_os_at_fork(before, after, in_child)  called around each fork
 //   mmi_os_at_thread_end(end)      end(value) is called when a thread ends that has said
@@ -1281,7 +1292,11 @@ MMI_FN size_t mmi_os_page(void) {
 
 MMI_FN void *mmi_os_map(size_t size) {
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MMI_MAP_FLAGS, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    if (memory == MAP_FAILED) return NULL;
+#if defined(MEMMGR_HUGE_PAGES) && defined(MADV_HUGEPAGE)
+    (void)madvise(memory, size, MADV_HUGEPAGE);
+#endif
+    return memory;
 }
 
 MMI_FN void mmi_os_unmap(void *memory, size_t size) {
@@ -1355,13 +1370,10 @@ MMI_FN void mmi_os_at_thread_end(void (*end)(void *)) {
 MMI_FN void mmi_os_thread_has(void *value) {
     if (mmi_os_has_key) (void)pthread_setspecific(mmi_os_key, value);
 }
-#if MMI_GNUC && MMI_ELF
-// A library that is unloaded leaves no function behind to be called at a thread's end.
-__attribute__((destructor, used)) static void mmi_os_unloaded(void) {
+MMI_FN void mmi_os_no_thread_end(void) {
     if (mmi_os_has_key) (void)pthread_key_delete(mmi_os_key);
     mmi_os_has_key = false;
 }
-#endif
 #endif
 
 MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void), void (*in_child)(void)) {
@@ -1454,17 +1466,15 @@ MMI_FN void mmi_os_yield(void) {}
 MMI_FN void mmi_os_thread_has(void *value) { (void)value; }
 #endif
 
-// As many bytes as are left where not even that is to be had: then a quarter of what is, for others
-// need memory, too. 0: not even `least`.
-MMI_FN size_t mmi_os_reservable(size_t most, size_t least) {
-    for (size_t size = most; size >= least; size /= 2) {
-        void *memory = mmi_os_map(size);
-        if (!memory) continue;
-        mmi_os_unmap(memory, size);
-        if (size == most || size / 4 < least) return size;
-        return size / 4;
-    }
-    return 0;
+// Maps as many bytes as can be had, from `most` down to `least`; where that is less than `most`, a
+// quarter of it, for others need memory, too. NULL: not even `least`.
+MMI_FN void *mmi_os_reserve(size_t most, size_t least, size_t *size) {
+    void *memory = NULL;
+    for (*size = most; *size >= least && !(memory = mmi_os_map(*size));)
+        *size /= 2;
+    if (!memory || *size == most || *size / 4 < least) return memory;
+    mmi_os_unmap(memory, *size);
+    return mmi_os_map(*size /= 4);
 }
 #endif
 
@@ -3009,8 +3019,8 @@ MMI_INLINE size_t mmi_slab_size(unsigned index) {
     return (size_t)(5 + (index & 3)) << (((index - 8) >> 2) + 5);
 }
 
-// The bin, as an offset in a heap, for each size in granules, rounded up. Zeros until the first
-// heap is made: no other heap is asked with it before.
+// The bin, as an offset in a heap, for each size in granules, rounded up. It is filled when the
+// first heap is made; who reads it sooner has a heap all of whose bins are empty.
 static uint16_t mmi_slab_bins[MMI_SMALL_MAX / MMI_GRANULE + 1];
 
 MMI_FN void mmi_slab_fill_bins(void) {
@@ -3019,14 +3029,14 @@ MMI_FN void mmi_slab_fill_bins(void) {
     for (size_t granules = 0; granules <= MMI_SMALL_MAX / MMI_GRANULE; granules++) {
         while (mmi_slab_size(index) < granules * MMI_GRANULE)
             index++;
-        mmi_slab_bins[granules] = (uint16_t)(index * sizeof(mmi_bin));
+        mmi_atomic_half_store(&mmi_slab_bins[granules], (uint16_t)(index * sizeof(mmi_bin)));
     }
 }
 
 // The bin for blocks of at least so many bytes, at most MMI_SMALL_MAX.
 MMI_INLINE mmi_bin *mmi_slab_bin(mmi_heap *heap, size_t size) {
     size_t granules = (size + MMI_GRANULE - 1) >> MMI_GRANULE_SHIFT;
-    return (mmi_bin *)(void *)((char *)heap + mmi_slab_bins[granules]);
+    return (mmi_bin *)(void *)((char *)heap + mmi_atomic_half(&mmi_slab_bins[granules]));
 }
 
 // The states of a slab are a piece of memory of 64 << order bytes.
@@ -3052,19 +3062,18 @@ MMI_INLINE void *mmi_slab_block(const mmi_slab *slab, size_t block) {
     return (void *)(slab->start + block * mmi_slab_size(slab->size_index));
 }
 
-// The blocks from..from + 15 that are in a state, a bit for each. `from` is a multiple of 16. What
-// was written to a REMOTE block before it was freed is seen by whoever finds it so.
+// Which of 16 blocks in a row are in a state, a bit for each.
 #if MMI_SSE2 && !MMI_TSAN
-MMI_INLINE unsigned mmi_slab_match(const mmi_slab *slab, unsigned from, uint8_t state) {
-    const __m128i *states = (const __m128i *)(const void *)(slab->states + from);
-    __m128i equal = _mm_cmpeq_epi8(_mm_load_si128(states), _mm_set1_epi8((char)state));
+MMI_INLINE unsigned mmi_slab_match(const uint8_t *states, uint8_t state) {
+    __m128i bytes = _mm_load_si128((const __m128i *)(const void *)states);
+    __m128i equal = _mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)state));
     return (unsigned)_mm_movemask_epi8(equal);
 }
 #else
-MMI_INLINE unsigned mmi_slab_match(const mmi_slab *slab, unsigned from, uint8_t state) {
+MMI_INLINE unsigned mmi_slab_match(const uint8_t *states, uint8_t state) {
     unsigned equal = 0;
     for (unsigned i = 0; i < 16; i++)
-        equal |= (unsigned)(mmi_atomic_byte(&slab->states[from + i]) == state) << i;
+        equal |= (unsigned)(mmi_atomic_byte(&states[i]) == state) << i;
     return equal;
 }
 #endif
@@ -3072,43 +3081,46 @@ MMI_INLINE unsigned mmi_slab_match(const mmi_slab *slab, unsigned from, uint8_t 
 MMI_FN unsigned mmi_slab_count(const mmi_slab *slab, uint8_t state) {
     unsigned count = 0;
     for (unsigned from = 0; from < slab->count; from += 16)
-        for (unsigned match = mmi_slab_match(slab, from, state); match; match &= match - 1)
+        for (unsigned match = mmi_slab_match(slab->states + from, state); match; match &= match - 1)
             count++;
     return count; // behind the last block all are FREE, which is not asked for
 }
 
 // Moves FREE blocks to an empty stack, the lowest on top. `take` <= slab->free_count.
 MMI_FN void mmi_slab_take(mmi_slab *slab, mmi_bin *bin, unsigned take) {
-    mmi_item *item = bin->bottom + take;
-    unsigned from = slab->cursor & ~15u;
-    MMI_ASSERT(take != 0 && take <= slab->free_count && item <= bin->limit + 1);
+    mmi_item *bottom = bin->bottom, *item = bottom + take;
+    uint8_t *states = slab->states;
+    uintptr_t start = slab->start, size = mmi_slab_size(slab->size_index);
+    MMI_ASSERT(take != 0 && take <= slab->free_count);
     bin->top = item;
     slab->free_count = (uint16_t)(slab->free_count - take);
-    for (;; from += 16)
-        for (unsigned match = mmi_slab_match(slab, from, MMI_STATE_FREE); match;
-             match &= match - 1) {
+    for (unsigned from = slab->cursor & ~15u;; from += 16) {
+        unsigned match = mmi_slab_match(states + from, MMI_STATE_FREE);
+        for (; match; match &= match - 1) {
             unsigned block = from + mmi_bits_lowest(match);
-            (--item)->block = mmi_slab_block(slab, block);
-            item->state = slab->states + block;
-            mmi_atomic_byte_store(item->state, MMI_STATE_CACHED);
-            if (item != bin->bottom) continue;
+            (--item)->block = (void *)(start + block * size);
+            item->state = states + block;
+            mmi_atomic_byte_store(states + block, MMI_STATE_CACHED);
+            if (item != bottom) continue;
             slab->cursor = (uint16_t)(block + 1);
             return;
         }
+    }
 }
 
 // REMOTE blocks become FREE. Returns how many.
 MMI_FN unsigned mmi_slab_sweep(mmi_slab *slab) {
     unsigned count = 0;
     for (unsigned from = 0; from < slab->count; from += 16)
-        for (unsigned match = mmi_slab_match(slab, from, MMI_STATE_REMOTE); match;
+        for (unsigned match = mmi_slab_match(slab->states + from, MMI_STATE_REMOTE); match;
              match &= match - 1) {
             unsigned block = from + mmi_bits_lowest(match);
             mmi_atomic_byte_store(&slab->states[block], MMI_STATE_FREE);
             if (block < slab->cursor) slab->cursor = (uint16_t)block;
             count++;
         }
-    mmi_atomic_acquire();
+    mmi_atomic_acquire(); // what was done to the blocks before they were freed:
+                          // mmi_heap_free_remote
     return count;
 }
 
@@ -3159,7 +3171,8 @@ static struct {
     mmi_units idle, clean; // idle units whose pages are held; those whose pages were given back
     size_t least_idle;     // the least idle.count since `ticked`
     uint32_t ticked;       // milliseconds
-    char *meta, *meta_end; // memory for heaps and states
+    char *meta, *meta_end; // memory for heaps and states: the rest of the last piece
+    void *meta_maps;       // all pieces: each begins with the one before, and its size
     size_t meta_bytes;     // of that
     void *pieces[8];       // idle states, by order, linked in their first bytes
 } mmi_arena_all;
@@ -3168,11 +3181,14 @@ static struct {
 MMI_FN void *mmi_arena_meta(size_t size) {
     size = mmi_align_up(size, 64);
     if (size > (size_t)(mmi_arena_all.meta_end - mmi_arena_all.meta)) {
-        size_t least = mmi_align_up(size, mmi_os_page()), map = MMI_META;
+        size_t least = mmi_align_up(size + 64, MMI_UNIT), map = MMI_META;
         char *memory = least < map ? (char *)mmi_os_map(map) : NULL;
         if (!memory) memory = (char *)mmi_os_map(map = least);
         if (!memory) return NULL;
-        mmi_arena_all.meta = memory;
+        ((void **)(void *)memory)[0] = mmi_arena_all.meta_maps;
+        ((size_t *)(void *)memory)[1] = map;
+        mmi_arena_all.meta_maps = memory;
+        mmi_arena_all.meta = memory + 64;
         mmi_arena_all.meta_end = memory + map;
     }
     char *piece = mmi_arena_all.meta;
@@ -3196,12 +3212,15 @@ MMI_FN void mmi_arena_put_states(uint8_t *states, unsigned order) {
     mmi_arena_all.pieces[order] = states;
 }
 
+MMI_FN size_t mmi_arena_table_size(size_t units) {
+    return mmi_align_up(units * sizeof(mmi_slab), MMI_UNIT);
+}
+
 // Descriptors for so many units in an arena that has none, or had more. False when there is no
 // memory.
 MMI_FN bool mmi_arena_describe(mmi_arena *arena, size_t units) {
-    size_t size = mmi_align_up(units * sizeof(mmi_slab), mmi_os_page());
     if (arena->unit_room == 0) {
-        arena->units = (mmi_slab *)mmi_os_map(size);
+        arena->units = (mmi_slab *)mmi_os_map(mmi_arena_table_size(units));
         if (!arena->units) return false;
         arena->unit_room = units;
     }
@@ -3224,8 +3243,8 @@ MMI_FN mmi_arena *mmi_arena_add(void) {
     if (!arena) return NULL;
     if (most < MMI_OS_RESERVE) most = MMI_OS_RESERVE;
     if (arena->unit_room) most = (arena->unit_room + 1) * MMI_UNIT;
-    size_t size = mmi_os_reservable(most, MMI_ARENA_LEAST);
-    void *memory = size ? mmi_os_map(size) : NULL;
+    size_t size;
+    void *memory = mmi_os_reserve(most, MMI_ARENA_LEAST, &size);
     if (!memory) return NULL;
     uintptr_t base = mmi_align_up((uintptr_t)memory, MMI_UNIT);
     size_t units = ((uintptr_t)memory + size - base) / MMI_UNIT;
@@ -3331,6 +3350,7 @@ MMI_FN size_t mmi_arena_purge(size_t count) {
 
 // From time to time gives back the units that have not been needed since the last time.
 MMI_FN void mmi_arena_tick(void) {
+    if (mmi_arena_all.idle.count == 0) return;
     uint32_t now = mmi_os_clock();
     if (now - mmi_arena_all.ticked < MMI_IDLE_MILLISECONDS) return;
     mmi_arena_all.ticked = now;
@@ -3363,6 +3383,21 @@ MMI_FN bool mmi_arena_retire(void) {
     return any;
 }
 
+// Unmaps everything.
+MMI_FN void mmi_arena_end(void) {
+    for (size_t i = 0; i < mmi_arena_all.count; i++) {
+        mmi_arena *arena = &mmi_arenas[i];
+        if (arena->unit_count) mmi_os_unmap(arena->memory, arena->size);
+        mmi_os_unmap(arena->units, mmi_arena_table_size(arena->unit_room));
+    }
+    for (char *map = (char *)mmi_arena_all.meta_maps, *before; map; map = before) {
+        before = (char *)((void **)(void *)map)[0];
+        mmi_os_unmap(map, ((size_t *)(void *)map)[1]);
+    }
+    mmi_bytes_fill(mmi_arenas, 0, sizeof mmi_arenas);
+    mmi_bytes_fill(&mmi_arena_all, 0, sizeof mmi_arena_all);
+}
+
 // Bytes of the system's memory that are, or were, in use.
 MMI_FN size_t mmi_arena_capacity(void) {
     size_t bytes = mmi_arena_all.meta_bytes;
@@ -3392,8 +3427,9 @@ MMI_FN memmgr_pool *mmi_large_pool(void) {
     (void)mmi_pool_desc_with_defaults(NULL, &desc);
     desc.name = "heap";
     desc.flags = MEMMGR_POOL_GROW | MEMMGR_POOL_EAGER;
-    size_t size = mmi_os_reservable(MMI_OS_RESERVE, (size_t)1 << 20);
-    if (size) mmi_large.pool = mmi_pool_create(size, &desc);
+    size_t size;
+    void *memory = mmi_os_reserve(MMI_OS_RESERVE, MMI_ARENA_LEAST, &size);
+    if (memory) mmi_large.pool = mmi_pool_make(memory, size, &desc, true, true);
     return mmi_large.pool;
 }
 
@@ -3470,8 +3506,9 @@ MMI_FN bool mmi_large_touch(const void *block, size_t size) {
 MMI_FN void *mmi_large_alloc(size_t alignment, size_t size, bool *zeroed) {
     mmi_large_enter();
     memmgr_pool *pool = mmi_large_pool();
+    uint32_t segments = pool ? pool->segment_count : 0;
     void *block = pool ? mmi_pool_alloc(pool, alignment, size) : NULL;
-    if (block) *zeroed = mmi_large_touch(block, size);
+    if (block) *zeroed = mmi_large_touch(block, size) || pool->segment_count > segments;
     if (pool) mmi_large_tick();
     mmi_large_leave();
     return block;
@@ -3552,10 +3589,20 @@ MMI_FN bool mmi_large_sweep(void) {
     return left != capacity;
 }
 
+// Unmaps everything.
+MMI_FN void mmi_large_end(void) {
+    if (mmi_large.pool) mmi_pool_end(mmi_large.pool);
+    mmi_bytes_fill(&mmi_large, 0, sizeof mmi_large);
+}
+
 // Gives the idle pages back. Bytes.
 MMI_FN size_t mmi_large_trim(void) {
     mmi_large_enter();
     size_t given = mmi_large.pool ? mmi_large_purge(0) : 0;
+    for (uint32_t i = 0; mmi_large.pool && i < mmi_large.pool->segment_count; i++) {
+        const mmi_segment *segment = mmi_pool_segment(mmi_large.pool, i);
+        if (segment != mmi_pool_first(mmi_large.pool)) given += mmi_pool_purge_segment(segment);
+    }
     mmi_large_leave();
     return given;
 }
@@ -3563,7 +3610,7 @@ MMI_FN size_t mmi_large_trim(void) {
 // >>heap
 
 // The threads' heaps. A thread's own is used without a lock; what another thread may touch of it
-// are the states of its blocks, from LIVE to REMOTE, and the list `told`.
+// are the states of its blocks, from LIVE to REMOTE, and the lists `told`.
 
 static mmi_heap mmi_heap_none; // of a thread that has made no call yet: empty, so all calls go slow
 static mmi_heap mmi_heap_gone; // of a thread whose end has been seen: the same
@@ -3631,12 +3678,25 @@ MMI_FN void mmi_heap_note_free(mmi_heap *heap, mmi_slab *slab, unsigned count) {
     mmi_heap_release(slab);
 }
 
-// Frees a block into its slab.
-MMI_FN void mmi_heap_free_in_slab(mmi_heap *heap, mmi_slab *slab, uint8_t *state) {
-    size_t block = (size_t)(state - slab->states);
-    mmi_atomic_byte_store(state, MMI_STATE_FREE);
-    if (block < slab->cursor) slab->cursor = (uint16_t)block;
-    mmi_heap_note_free(heap, slab, 1);
+// Frees the blocks at the bottom of a stack into their slabs: the rest moves down.
+MMI_FN void mmi_heap_shed(mmi_heap *heap, mmi_bin *bin, size_t count) {
+    mmi_item *item = bin->bottom, *end = item + count;
+    while (item != end) {
+        uintptr_t unit = (uintptr_t)item->block >> MMI_UNIT_SHIFT;
+        mmi_slab *slab = mmi_arena_find((uintptr_t)item->block);
+        size_t lowest = slab->cursor;
+        unsigned freed = 0;
+        for (; item != end && (uintptr_t)item->block >> MMI_UNIT_SHIFT == unit; item++, freed++) {
+            size_t block = (size_t)(item->state - slab->states);
+            mmi_atomic_byte_store(item->state, MMI_STATE_FREE);
+            if (block < lowest) lowest = block;
+        }
+        slab->cursor = (uint16_t)lowest;
+        mmi_heap_note_free(heap, slab, freed);
+    }
+    for (mmi_item *to = bin->bottom; item != bin->top;)
+        *to++ = *item++;
+    bin->top -= count;
 }
 
 // --- blocks that other threads free
@@ -3649,10 +3709,11 @@ MMI_FN void mmi_heap_tell(mmi_slab *slab) {
     while (!mmi_atomic_byte_ordered(&slab->told) && !mmi_atomic_byte_exchange(&slab->told, 1)) {
         mmi_heap *owner = mmi_heap_owner(slab);
         if (owner) {
-            uintptr_t first = mmi_atomic_word(&owner->told);
+            uintptr_t *told = &owner->told[mmi_atomic_half(&slab->size_index)];
+            uintptr_t first = mmi_atomic_word(told);
             do
                 slab->told_next = (mmi_slab *)first;
-            while (!mmi_atomic_word_replace(&owner->told, &first, (uintptr_t)slab));
+            while (!mmi_atomic_word_replace(told, &first, (uintptr_t)slab));
             return;
         }
         (void)mmi_atomic_byte_exchange(&slab->told, 0);
@@ -3660,10 +3721,10 @@ MMI_FN void mmi_heap_tell(mmi_slab *slab) {
     }
 }
 
-// Takes in what other threads have freed.
-MMI_FN void mmi_heap_collect(mmi_heap *heap) {
-    if (MMI_LIKELY(mmi_atomic_word(&heap->told) == 0)) return;
-    mmi_slab *slab = (mmi_slab *)mmi_atomic_word_exchange(&heap->told, 0), *next;
+// Takes in what other threads have freed of one size.
+MMI_FN void mmi_heap_collect(mmi_heap *heap, unsigned size_index) {
+    if (mmi_atomic_word(&heap->told[size_index]) == 0) return;
+    mmi_slab *slab = (mmi_slab *)mmi_atomic_word_exchange(&heap->told[size_index], 0), *next;
     for (; slab; slab = next) {
         next = slab->told_next; // before others may tell it again
         (void)mmi_atomic_byte_exchange(&slab->told, 0);
@@ -3675,6 +3736,18 @@ MMI_FN void mmi_heap_collect(mmi_heap *heap) {
         unsigned count = mmi_slab_sweep(slab);
         if (count) mmi_heap_note_free(heap, slab, count);
     }
+}
+
+MMI_FN bool mmi_heap_is_told(const mmi_heap *heap) {
+    uintptr_t any = 0;
+    for (unsigned i = 0; i < MMI_SIZES; i++)
+        any |= mmi_atomic_word(&heap->told[i]);
+    return any != 0;
+}
+
+MMI_FN void mmi_heap_collect_all(mmi_heap *heap) {
+    for (unsigned i = 0; i < MMI_SIZES; i++)
+        mmi_heap_collect(heap, i);
 }
 
 // Frees a block of another thread's. Two threads that free it at once: the first one's state stays.
@@ -3690,10 +3763,7 @@ MMI_FN bool mmi_heap_free_remote(mmi_slab *slab, uint8_t *state) {
 MMI_FN void mmi_heap_flush(mmi_heap *heap) {
     for (unsigned i = 0; i < MMI_SIZES; i++) {
         mmi_bin *bin = &heap->bins[i];
-        while (bin->top != bin->bottom) {
-            mmi_item item = *--bin->top;
-            mmi_heap_free_in_slab(heap, mmi_arena_find((uintptr_t)item.block), item.state);
-        }
+        mmi_heap_shed(heap, bin, (size_t)(bin->top - bin->bottom));
     }
 }
 
@@ -3709,7 +3779,7 @@ MMI_FN void mmi_heap_release_empty(mmi_heap *heap) {
 
 // Leaves a heap to the next thread, or to whoever needs its slabs.
 MMI_FN void mmi_heap_park(mmi_heap *heap) {
-    mmi_heap_collect(heap);
+    mmi_heap_collect_all(heap);
     mmi_heap_flush(heap);
     mmi_heap_release_empty(heap);
     mmi_lock_acquire(&mmi_arena_all.lock);
@@ -3747,7 +3817,7 @@ MMI_FN mmi_slab *mmi_heap_make_slab(unsigned size_index) {
     }
     slab->states = states;
     slab->multiplier = (uint32_t)((((uint64_t)1 << 32) + size - 1) / size);
-    slab->size_index = (uint16_t)size_index;
+    mmi_atomic_half_store(&slab->size_index, (uint16_t)size_index);
     slab->count = slab->free_count = (uint16_t)(MMI_UNIT / size);
     slab->cursor = 0;
     return slab;
@@ -3765,7 +3835,7 @@ MMI_FN void mmi_heap_drain_parked(void) {
     for (unsigned i = 0; i < MMI_PARKED_ASKED; i++) {
         mmi_lock_acquire(&mmi_arena_all.lock);
         mmi_heap **link = &mmi_heap_all.parked;
-        while (*link && mmi_atomic_word(&(*link)->told) == 0)
+        while (*link && !mmi_heap_is_told(*link))
             link = &(*link)->next_parked;
         mmi_heap *heap = *link;
         if (heap) *link = heap->next_parked; // nobody else's, from here on
@@ -3780,7 +3850,7 @@ MMI_FN void mmi_heap_drain_parked(void) {
 MMI_COLD bool mmi_heap_scavenge(void) {
     mmi_heap *heap = mmi_heap_mine;
     if (mmi_heap_is_real(heap)) {
-        mmi_heap_collect(heap);
+        mmi_heap_collect_all(heap);
         mmi_heap_flush(heap);
         mmi_heap_release_empty(heap);
     }
@@ -3792,22 +3862,24 @@ MMI_COLD bool mmi_heap_scavenge(void) {
     return mmi_large_sweep() || any;
 }
 
-// One more slab for a bin.
+// One more slab for a bin that has none with FREE blocks: a parked heap's, or from idle memory;
+// from fresh memory only when nobody has freed any meanwhile.
 MMI_FN bool mmi_heap_get_slab(mmi_heap *heap, mmi_bin *bin) {
     unsigned size_index = (unsigned)(bin - heap->bins);
     mmi_lock_acquire(&mmi_arena_all.lock);
     mmi_slab *slab = mmi_heap_adopt_slab(size_index);
-    if (!slab && mmi_heap_all.parked && !mmi_arena_has_idle()) {
+    if (!slab && !mmi_arena_has_idle()) {
         mmi_lock_release(&mmi_arena_all.lock);
+        mmi_heap_collect_all(heap);
         mmi_heap_drain_parked();
         mmi_lock_acquire(&mmi_arena_all.lock);
         slab = mmi_heap_adopt_slab(size_index);
     }
     if (!slab) slab = mmi_heap_make_slab(size_index);
     if (slab) {
-        slab->bin = bin;
         size_t taken = (size_t)(slab->count - slab->free_count);
         mmi_heap_add_outside(heap, taken * mmi_slab_size(size_index));
+        slab->bin = bin;
         mmi_atomic_word_store(&slab->owner, (uintptr_t)heap);
         mmi_heap_list(slab);
     }
@@ -3819,7 +3891,7 @@ MMI_FN bool mmi_heap_get_slab(mmi_heap *heap, mmi_bin *bin) {
 
 // Fills the empty stack of a bin, by a quarter. False when there is no memory.
 MMI_FN bool mmi_heap_refill(mmi_heap *heap, mmi_bin *bin) {
-    mmi_heap_collect(heap);
+    if (!bin->partial) mmi_heap_collect(heap, (unsigned)(bin - heap->bins));
     if (!bin->partial && !mmi_heap_get_slab(heap, bin)) return false;
     mmi_slab *slab = bin->partial;
     unsigned take = (unsigned)(bin->limit - bin->bottom) / 4;
@@ -3827,7 +3899,7 @@ MMI_FN bool mmi_heap_refill(mmi_heap *heap, mmi_bin *bin) {
     if (take > slab->free_count) take = slab->free_count;
     mmi_slab_take(slab, bin, take);
     if (slab->free_count == 0) mmi_heap_unlist(slab);
-    heap->issued += take;
+    mmi_atomic_word_store(&heap->issued, heap->issued + take);
     mmi_heap_add_outside(heap, take * mmi_slab_size(slab->size_index));
     return true;
 }
@@ -3837,6 +3909,7 @@ MMI_FN bool mmi_heap_refill(mmi_heap *heap, mmi_bin *bin) {
 // Cached blocks of a size that a heap has room for.
 MMI_FN size_t mmi_heap_depth(unsigned size_index) {
     size_t depth = MMI_BIN_BYTES / mmi_slab_size(size_index);
+    if (depth < MMI_BIN_DEPTH_LEAST) return MMI_BIN_DEPTH_LEAST;
     return depth < MMI_BIN_DEPTH ? depth : MMI_BIN_DEPTH;
 }
 
@@ -3888,7 +3961,8 @@ MMI_FN void mmi_heap_after_fork_in_child(void) {
     mmi_heap *heap = mmi_heap_mine;
     mmi_heap_after_fork();
     if (!mmi_heap_is_real(heap)) return;
-    mmi_atomic_word_store(&heap->told, 0);
+    for (unsigned i = 0; i < MMI_SIZES; i++)
+        mmi_atomic_word_store(&heap->told[i], 0);
     for (size_t i = 0; i < mmi_arena_all.count; i++)
         for (size_t j = 0; j < mmi_arenas[i].fresh; j++) {
             mmi_slab *slab = &mmi_arenas[i].units[j];
@@ -3936,6 +4010,40 @@ MMI_FN mmi_heap *mmi_heap_enter(void) {
     mmi_os_thread_has(heap);
     return heap;
 }
+
+#if MMI_POSIX && MMI_THREADS && MMI_GNUC && MMI_ELF
+// Is no block LIVE or REMOTE, and no other thread about to make one?
+MMI_FN bool mmi_heap_is_unused(void) {
+    size_t heaps = mmi_heap_is_real(mmi_heap_mine) ? 1 : 0;
+    for (const mmi_heap *heap = mmi_heap_all.parked; heap; heap = heap->next_parked)
+        heaps++;
+    for (const mmi_heap *heap = mmi_heap_all.all; heap; heap = heap->next)
+        heaps--;
+    if (heaps != 0 || mmi_atomic_word(&mmi_large.used) != 0) return false;
+    for (size_t i = 0; i < mmi_arena_all.count; i++)
+        for (size_t j = 0; j < mmi_arenas[i].fresh; j++) {
+            const mmi_slab *slab = &mmi_arenas[i].units[j];
+            if (mmi_heap_owner(slab) && mmi_slab_count(slab, MMI_STATE_LIVE) != 0) return false;
+            if (mmi_heap_owner(slab) && mmi_slab_count(slab, MMI_STATE_REMOTE) != 0) return false;
+        }
+    return true;
+}
+
+// A library that is unloaded leaves no function behind to be called at a thread's end, and no
+// memory if all its blocks are freed. The same is called when the program ends: there may be calls
+// after it, which start afresh.
+__attribute__((destructor, used)) static void mmi_heap_unloaded(void) {
+    mmi_os_no_thread_end();
+    mmi_lock_acquire(&mmi_arena_all.lock);
+    bool unused = mmi_heap_is_unused();
+    mmi_lock_release(&mmi_arena_all.lock);
+    if (!unused) return;
+    mmi_heap_mine = &mmi_heap_none;
+    mmi_heap_all.all = mmi_heap_all.parked = NULL;
+    mmi_large_end();
+    mmi_arena_end();
+}
+#endif
 
 // --- allocation
 
@@ -4037,13 +4145,11 @@ MMI_COLD memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
     if (owner != mmi_heap_mine)
         return mmi_heap_free_remote(slab, state) ? MEMMGR_OK : MEMMGR_DOUBLE_FREE;
     mmi_bin *bin = slab->bin;
-    if (bin->top == bin->limit) {
-        mmi_heap_free_in_slab(owner, slab, state);
-        return MEMMGR_OK;
-    }
     mmi_item item = {ptr, state};
     mmi_atomic_byte_store(state, MMI_STATE_CACHED);
+    if (bin->top == bin->limit) mmi_heap_shed(owner, bin, (size_t)(bin->limit - bin->bottom) / 2);
     *bin->top++ = item;
+    if (bin->top > bin->limit) mmi_heap_shed(owner, bin, 1); // where there is to be no stack
     return MEMMGR_OK;
 }
 
@@ -4080,8 +4186,12 @@ MMI_FN size_t mmi_heap_size(const void *ptr, memmgr_error *error, memmgr_block *
 // block intact, when there is no memory. `old` is its usable size.
 MMI_FN void *mmi_heap_resize(void *ptr, size_t old, size_t size) {
     bool small = size <= MMI_SMALL_MAX;
-    if (old <= MMI_SMALL_MAX && size <= old && size >= old / 2) return ptr;
-    if (old > MMI_SMALL_MAX && !small && mmi_large_resize(ptr, size)) return ptr;
+    if (old <= MMI_SMALL_MAX && size <= old && (size >= old / 2 || old <= 64)) return ptr;
+    if (old > MMI_SMALL_MAX && !small && mmi_large_resize(ptr, size)) {
+        if (mmi_heap_all.fill && size > old)
+            mmi_bytes_fill((char *)ptr + old, MMI_FILL_FRESH, size - old);
+        return ptr;
+    }
     void *block = small ? mmi_heap_alloc(size) : mmi_large_alloc_roomy(size);
     if (!block && !small && mmi_heap_scavenge()) block = mmi_large_alloc_roomy(size);
     if (!block) return small ? NULL : mmi_heap_failed();
@@ -5347,16 +5457,19 @@ MEMMGR_API void memmgr_free_sized(void *ptr, size_t size) {
     memmgr_free(ptr);
 }
 
-MEMMGR_API void *memmgr_realloc(void *ptr, size_t size) {
+MMI_COLD void *mmi_public_heap_realloc(void *ptr, size_t size) {
     memmgr_block around = {NULL, 0, false, NULL, 0, 0};
     memmgr_error error = MEMMGR_OK;
-    if (!ptr) return memmgr_malloc(size);
     size_t old = mmi_heap_size(ptr, &error, &around);
     if (error != MEMMGR_OK) return mmi_public_heap_misuse(error, ptr, &around);
     bool frees = size == 0 && MMI_REALLOC_0_FREES;
     void *block = frees ? NULL : mmi_heap_resize(ptr, old, size);
     if (frees || (block && block != ptr)) memmgr_free(ptr);
     return block;
+}
+
+MEMMGR_API void *memmgr_realloc(void *ptr, size_t size) {
+    return ptr ? mmi_public_heap_realloc(ptr, size) : mmi_heap_alloc(size);
 }
 
 MEMMGR_API size_t memmgr_usable_size(const void *ptr) {
@@ -6218,6 +6331,7 @@ const char MEMMGR_LINK = 0;
 #undef MMI_ASSERT
 #undef MMI_BIN_BYTES
 #undef MMI_BIN_DEPTH
+#undef MMI_BIN_DEPTH_LEAST
 #undef MMI_CANDIDATES
 #undef MMI_CLASS_DEPTH_MAX
 #undef MMI_CLASS_DEPTH_MIN
