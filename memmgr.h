@@ -1,4 +1,4 @@
-// memmgr.h 0.1.0: a memory manager in one file. MIT licence, at the end.
+// memmgr.h 0.2.0: a memory manager in one file. MIT licence, at the end.
 //
 // >>manual
 //
@@ -40,9 +40,17 @@
 //   class      freed blocks of one size that are kept whole for the next request of that size
 //   segment    one stretch of memory: header, classes, index, map, granules
 //   pool       one segment, or several when it grows
-//   heap       the growing pool behind the general calls
 //
-// HOW IT WORKS
+// and for the general calls:
+//
+//   unit       64 KiB of memory
+//   slab       a unit that is cut into blocks of one size, up to 32 KiB
+//   state      a byte for every block of a slab, beside the memory
+//   arena      a row of units, with a descriptor for each
+//   bin        what a thread has of one size: a stack of blocks, and slabs
+//   heap       a thread's bins
+//
+// HOW POOLS WORK
 //
 // A block has no header. What is known about it stands in the map, at its granule's place:
 //
@@ -61,6 +69,29 @@
 // length. When no run will do, all kept blocks are given back to the runs; then a growing pool
 // takes a segment.
 //
+// HOW THE GENERAL CALLS WORK
+//
+// Each thread has a heap, and there, for each of 40 sizes, a stack of blocks that are ready. To
+// allocate is to take the top of a stack and to store LIVE in the block's state: 18 instructions,
+// no lock, no atomic operation. To free is to find the descriptor of the pointer's unit, by a
+// shift, and the block's number in it, by a multiplication, whose remainder tells whether the
+// pointer is the block's first byte; to see that the state is LIVE; and to push the block: 35
+// instructions. The memory itself is not looked at.
+//
+//     heap           bins[48 B] [A][B][C]      a stack of blocks with their states
+//                       |
+//     descriptor        `-- slab ----------> states  [L][C][L][L][F]...
+//                            |
+//     unit                   `-------------> blocks  [   ][   ][   ][   ][   ]...
+//
+// Stacks are filled from slabs, and slabs from units that are idle. What another thread frees is
+// marked in its state by one atomic operation, and collected by the owner of the slab when it has
+// no other block of that size; so nobody waits for anybody, and a block that two threads free at
+// once is freed once. The heap of a thread that ends is the next thread's; until then its slabs
+// are for whoever needs them. Larger blocks come from a growing pool behind a lock, without
+// rounding. Memory that has been idle for a second goes back to the system, by the way of some
+// later call.
+//
 // MISUSE
 //
 // A pointer that is freed, resized or measured and is not the start of a live block is reported
@@ -69,6 +100,10 @@
 //   on a granule of free memory                    MEMMGR_DOUBLE_FREE
 //   anywhere else in the pool's granules           MEMMGR_INTERIOR_POINTER
 //   outside of them                                MEMMGR_FOREIGN_POINTER
+//
+// That holds for general calls, too, from whichever thread: the pool is then all their memory.
+// Every misuse is seen that the program's own locks or joins order after the first free. Of two
+// frees at the same time one takes effect and the other is reported, or is harmless.
 //
 // A block that was freed and has been handed out again is live: freeing it by its old pointer is
 // not a misuse that any allocator without tags in its pointers can see.
@@ -96,11 +131,20 @@
 //
 // THREADS
 //
-// General calls may be made from any thread; in this version they take one lock. A pool is one
-// thread's at a time, unless it was made with MEMMGR_POOL_LOCKED. Error handlers are called
-// without locks. Visitors, writers, sources and strategies are called with the pool's lock, so
-// they must leave it alone. A process may fork at any time: general calls work on in the child; a
-// locked pool does if no other thread was in it.
+// General calls may be made from any thread, also while it ends, after main has returned, and in
+// the child of a fork. A pool is one thread's at a time, unless it was made with
+// MEMMGR_POOL_LOCKED. Error handlers are called without locks. Visitors, writers, sources and
+// strategies are called with the pool's lock, so they must leave it alone; those of memmgr_walk and
+// memmgr_draw must make no general call. A process may fork at any time; in the child the memory of
+// threads that are not there any more stays as it is. A locked pool works on if no other thread was
+// in it.
+//
+// INSTEAD OF MALLOC
+//
+// With MEMMGR_OVERRIDE, and the switch, the implementation also defines malloc, free and the rest
+// of the C family, and when it is compiled as C++ the operators new and delete: the whole program,
+// its libraries included, then runs on memmgr. examples/preload.c makes a library of that for
+// programs that are not to be compiled anew.
 //
 // WITHOUT THE SWITCH
 //
@@ -120,19 +164,24 @@
 //   api         its functions                  search    which run: good, first, best, custom
 //   platform    what compiler, what system     class     keeps freed blocks whole
 //   base        assertions, bits, atomics      pool      segments under one roof
-//   text        numbers without stdio          heap      the general calls' pool
-//   layout      every struct, and a drawing    stats     walk, numbers, audit
-//   os          maps memory, locks             draw      pictures, through a walk only
-//   report      errors and their handler       public    the API: validate, lock, call, report
+//   text        numbers without stdio          slab      a unit's blocks and their states
+//   layout      every struct, and a drawing    arena     units, where they come from
+//   os          maps memory, locks, threads    large     the pool of large blocks
+//   report      errors and their handler       heap      a thread's bins; other threads' frees
+//                                              single    one pool instead, where there is no OS
+//                                              stats     walk, numbers, audit
+//                                              draw      pictures, through a walk only
+//                                              public    the API: validate, lock, call, report
 //                                              libc      the API without the switch
+//                                              override  malloc and its family
 
 #ifndef MEMMGR_H
 #define MEMMGR_H
 
 #define MEMMGR_VERSION_MAJOR 0
-#define MEMMGR_VERSION_MINOR 1
+#define MEMMGR_VERSION_MINOR 2
 #define MEMMGR_VERSION_PATCH 0
-#define MEMMGR_VERSION "0.1.0"
+#define MEMMGR_VERSION "0.2.0"
 
 // >>config
 
@@ -251,7 +300,8 @@ typedef struct {
     size_t overhead;     // bytes: capacity - used - free
     size_t peak_used;    // bytes: the most that `used` has been
     size_t requested;    // bytes: what callers asked for, where tracked; else equal to used
-    size_t live_blocks, allocations, frees, failures, misuses; // counts
+    size_t live_blocks, allocations, frees, failures, misuses; // counts. Of general calls those
+    // that a thread's own stacks serve are not counted as allocations and frees
     unsigned fragmentation; // percent: 100 - 100 * largest_free / free; 0 when nothing is free
 } memmgr_stats;
 
@@ -1193,22 +1243,24 @@ typedef struct {
     mmi_slab *partial;
 } mmi_bin;
 
-// A unit's descriptor. The first 64 bytes are what memmgr_free looks at.
+// A unit's descriptor. The first 64 bytes are what memmgr_free looks at, in whichever thread: they
+// change seldom. The rest is the owner's, and the arena's when the unit is idle.
 struct mmi_slab {
     uintptr_t owner;     // the mmi_heap; 0 for an idle unit
     uint8_t *states;     // one for each block
     mmi_bin *bin;        // the owner's
+    mmi_slab *told_next; // in owner->told[size_index]
     uint32_t multiplier; // 2^32 / block size, rounded up
     uint16_t size_index;
+    uint8_t told; // 1: it stands in a list of some heap's `told`, or is about to
+    uint8_t unused[64 - 4 * sizeof(void *) - 7];
+
+    uintptr_t start;            // the unit's address
+    mmi_slab *next, *prev;      // in bin->partial; of idle units in the arena's lists
     uint16_t count, free_count; // blocks
     uint16_t cursor;            // no block before it is FREE
-    bool listed;                // in bin->partial
-    uint8_t unused[64 - 3 * sizeof(void *) - 13];
-    uintptr_t start;       // the unit's address; 0: it was never used
-    mmi_slab *next, *prev; // in bin->partial; of idle units in the arena's lists
-    mmi_slab *told_next;   // in owner->told[size_index]
-    uint8_t told;          // 1: it stands in a list of some heap's `told`, or is about to
-    uint8_t unused_too[64 - 4 * sizeof(void *) - 1];
+    bool listed;                // in bin->partial; of an idle unit: among those with pages
+    uint8_t unused_too[64 - 3 * sizeof(void *) - 7];
 };
 
 // A thread's heap. It outlives its thread: then it is parked, and the next thread takes it over.
@@ -3174,7 +3226,7 @@ static struct {
     char *meta, *meta_end; // memory for heaps and states: the rest of the last piece
     void *meta_maps;       // all pieces: each begins with the one before, and its size
     size_t meta_bytes;     // of that
-    void *pieces[8];       // idle states, by order, linked in their first bytes
+    uint8_t *states[8];    // idle ones, by order
 } mmi_arena_all;
 
 // Memory that stays: zeroed, aligned to 64. NULL when there is none.
@@ -3197,19 +3249,29 @@ MMI_FN void *mmi_arena_meta(size_t size) {
     return piece;
 }
 
-// Zeroed states for a slab, or NULL.
-MMI_FN uint8_t *mmi_arena_take_states(unsigned order) {
-    void *piece = mmi_arena_all.pieces[order];
-    if (!piece) return (uint8_t *)mmi_arena_meta((size_t)64 << order);
-    mmi_arena_all.pieces[order] = *(void **)piece;
-    *(void **)piece = NULL;
-    return (uint8_t *)piece;
+// Idle states are linked by their first 16 bytes, four bits in each, so that no byte looks LIVE to
+// a thread that comes too late to free a block.
+#define MMI_LINK_BYTES 16u
+#define MMI_LINK_MARK 0xF0u
+
+MMI_FN void mmi_arena_put_states(uint8_t *states, unsigned order) {
+    uint64_t next = (uintptr_t)mmi_arena_all.states[order];
+    for (unsigned i = 0; i < MMI_LINK_BYTES; i++, next >>= 4)
+        mmi_atomic_byte_store(&states[i], (uint8_t)(MMI_LINK_MARK | (next & 15)));
+    mmi_arena_all.states[order] = states;
 }
 
-// Takes back states, all of them FREE.
-MMI_FN void mmi_arena_put_states(uint8_t *states, unsigned order) {
-    *(void **)(void *)states = mmi_arena_all.pieces[order];
-    mmi_arena_all.pieces[order] = states;
+// Zeroed states for a slab, or NULL.
+MMI_FN uint8_t *mmi_arena_take_states(unsigned order) {
+    uint8_t *states = mmi_arena_all.states[order];
+    uint64_t next = 0;
+    if (!states) return (uint8_t *)mmi_arena_meta((size_t)64 << order);
+    for (unsigned i = MMI_LINK_BYTES; i-- > 0;) {
+        next = next << 4 | (mmi_atomic_byte(&states[i]) & 15u);
+        mmi_atomic_byte_store(&states[i], MMI_STATE_FREE);
+    }
+    mmi_arena_all.states[order] = (uint8_t *)(uintptr_t)next;
+    return states;
 }
 
 MMI_FN size_t mmi_arena_table_size(size_t units) {
@@ -3254,9 +3316,9 @@ MMI_FN mmi_arena *mmi_arena_add(void) {
     }
     arena->memory = memory;
     arena->size = size;
-    arena->base = base;
+    mmi_atomic_word_store(&arena->base, base);
     arena->fresh = arena->used = 0;
-    mmi_atomic_word_store(&arena->unit_count, units);
+    arena->unit_count = units;
     if (arena == &mmi_arenas[mmi_arena_all.count]) // to mmi_arena_find
         mmi_atomic_word_release(&mmi_arena_all.count, mmi_arena_all.count + 1);
     return arena;
@@ -3267,10 +3329,8 @@ MMI_FN mmi_arena *mmi_arena_add(void) {
 MMI_FN mmi_slab *mmi_arena_find(uintptr_t address) {
     size_t count = mmi_atomic_word_acquire(&mmi_arena_all.count);
     for (size_t i = 0; i < count; i++) {
-        size_t number = (address - mmi_arenas[i].base) >> MMI_UNIT_SHIFT;
-        if (number >= mmi_atomic_word(&mmi_arenas[i].unit_count)) continue;
-        mmi_slab *unit = &mmi_arenas[i].units[number];
-        return mmi_atomic_word(&unit->start) ? unit : NULL;
+        size_t number = (address - mmi_atomic_word(&mmi_arenas[i].base)) >> MMI_UNIT_SHIFT;
+        if (number < mmi_atomic_word(&mmi_arenas[i].fresh)) return &mmi_arenas[i].units[number];
     }
     return NULL;
 }
@@ -3321,7 +3381,8 @@ MMI_FN mmi_slab *mmi_arena_take_fresh(void) {
         arena++;
     if (arena == end && !(arena = mmi_arena_add())) return NULL;
     mmi_slab *unit = &arena->units[arena->fresh];
-    mmi_atomic_word_store(&unit->start, arena->base + arena->fresh++ * MMI_UNIT);
+    unit->start = arena->base + arena->fresh * MMI_UNIT;
+    mmi_atomic_word_store(&arena->fresh, arena->fresh + 1); // to mmi_arena_find
     arena->used++;
     return unit;
 }
@@ -3373,11 +3434,11 @@ MMI_FN bool mmi_arena_retire(void) {
         if (arena->unit_count == 0 || arena->used != 0) continue;
         for (size_t j = 0; j < arena->fresh; j++) {
             mmi_arena_unlink(&arena->units[j]);
-            mmi_atomic_word_store(&arena->units[j].start, 0);
+            arena->units[j].start = 0;
         }
-        mmi_atomic_word_store(&arena->unit_count, 0);
+        mmi_atomic_word_store(&arena->fresh, 0);
         mmi_os_unmap(arena->memory, arena->size);
-        arena->size = arena->fresh = 0;
+        arena->size = arena->unit_count = 0;
         any = true;
     }
     return any;
@@ -3706,7 +3767,7 @@ MMI_FN void mmi_heap_shed(mmi_heap *heap, mmi_bin *bin, size_t count) {
 // the sweep, so either the sweep sees it, or it is told again. Whatever happens to the slab
 // meanwhile, to be told once too often does no harm.
 MMI_FN void mmi_heap_tell(mmi_slab *slab) {
-    while (!mmi_atomic_byte_ordered(&slab->told) && !mmi_atomic_byte_exchange(&slab->told, 1)) {
+    while (!mmi_atomic_byte_exchange(&slab->told, 1)) {
         mmi_heap *owner = mmi_heap_owner(slab);
         if (owner) {
             uintptr_t *told = &owner->told[mmi_atomic_half(&slab->size_index)];
@@ -3753,7 +3814,7 @@ MMI_FN void mmi_heap_collect_all(mmi_heap *heap) {
 // Frees a block of another thread's. Two threads that free it at once: the first one's state stays.
 MMI_FN bool mmi_heap_free_remote(mmi_slab *slab, uint8_t *state) {
     if (!mmi_atomic_byte_claim(state, MMI_STATE_LIVE, MMI_STATE_REMOTE)) return false;
-    mmi_heap_tell(slab);
+    if (!mmi_atomic_byte_ordered(&slab->told)) mmi_heap_tell(slab);
     return true;
 }
 
@@ -3955,10 +4016,18 @@ MMI_FN void mmi_heap_after_fork(void) {
 }
 
 // In the child the other threads are gone, perhaps in the middle of a call: their heaps stay as
-// they are, and blocks that are freed to them are not used again. Of this thread's slabs some may
-// have been about to be told.
+// they are, and blocks that are freed to them are not used again. A slab may be marked as told
+// because one of them was about to tell it: now only those are that stand in a list which will be
+// read.
 MMI_FN void mmi_heap_after_fork_in_child(void) {
     mmi_heap *heap = mmi_heap_mine;
+    for (size_t i = 0; i < mmi_arena_all.count; i++)
+        for (size_t j = 0; j < mmi_arenas[i].fresh; j++)
+            mmi_atomic_byte_store(&mmi_arenas[i].units[j].told, 0);
+    for (mmi_heap *parked = mmi_heap_all.parked; parked; parked = parked->next_parked)
+        for (unsigned i = 0; i < MMI_SIZES; i++)
+            for (mmi_slab *slab = (mmi_slab *)parked->told[i]; slab; slab = slab->told_next)
+                mmi_atomic_byte_store(&slab->told, 1);
     mmi_heap_after_fork();
     if (!mmi_heap_is_real(heap)) return;
     for (unsigned i = 0; i < MMI_SIZES; i++)
@@ -3966,10 +4035,7 @@ MMI_FN void mmi_heap_after_fork_in_child(void) {
     for (size_t i = 0; i < mmi_arena_all.count; i++)
         for (size_t j = 0; j < mmi_arenas[i].fresh; j++) {
             mmi_slab *slab = &mmi_arenas[i].units[j];
-            mmi_heap *owner = mmi_heap_owner(slab);
-            if (owner && owner != heap) continue;
-            mmi_atomic_byte_store(&slab->told, 0);
-            unsigned count = owner ? mmi_slab_sweep(slab) : 0;
+            unsigned count = mmi_heap_owner(slab) == heap ? mmi_slab_sweep(slab) : 0;
             if (count) mmi_heap_note_free(heap, slab, count);
         }
 }
@@ -4132,7 +4198,7 @@ MMI_INLINE uint8_t *mmi_heap_locate(const mmi_slab *slab, const void *ptr, memmg
     return NULL;
 }
 
-// Frees what memmgr_free has not freed on its short way. The error, and the block it is about.
+// Frees what memmgr_free has not freed on its short ways. The error, and the block it is about.
 MMI_COLD memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
     int fill = mmi_heap_all.fill ? MMI_FILL_FREED : -1;
     memmgr_error error = MEMMGR_OK;
@@ -4153,15 +4219,10 @@ MMI_COLD memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
     return MEMMGR_OK;
 }
 
-// The short way: this thread's block, and room on its stack. Else false, and nothing done.
-MMI_INLINE bool mmi_heap_free_short(void *ptr) {
-    mmi_heap *heap = mmi_heap_mine;
-    uintptr_t offset = (uintptr_t)ptr - heap->base;
+// Frees a block of this thread's if there is room on its stack. Else false, and nothing done.
+MMI_INLINE bool mmi_heap_push(mmi_slab *slab, void *ptr) {
     bool starts;
-    if (MMI_UNLIKELY(offset >> MMI_UNIT_SHIFT >= heap->unit_count)) return false;
-    mmi_slab *slab = &heap->units[offset >> MMI_UNIT_SHIFT];
-    if (MMI_UNLIKELY(mmi_atomic_word(&slab->owner) != (uintptr_t)heap)) return false;
-    uint8_t *state = mmi_slab_state(slab, offset, &starts);
+    uint8_t *state = mmi_slab_state(slab, (uintptr_t)ptr, &starts);
     if (MMI_UNLIKELY(!starts)) return false;
     if (MMI_UNLIKELY(mmi_atomic_byte(state) != MMI_STATE_LIVE)) return false;
     mmi_bin *bin = slab->bin;
@@ -4172,6 +4233,28 @@ MMI_INLINE bool mmi_heap_free_short(void *ptr) {
     item->state = state;
     bin->top = item + 1;
     return true;
+}
+
+// The short way: a block of this thread's, in the first arena.
+MMI_INLINE bool mmi_heap_free_short(void *ptr) {
+    mmi_heap *heap = mmi_heap_mine;
+    size_t number = ((uintptr_t)ptr - heap->base) >> MMI_UNIT_SHIFT;
+    if (MMI_UNLIKELY(number >= heap->unit_count)) return false;
+    mmi_slab *slab = &heap->units[number];
+    if (MMI_UNLIKELY(mmi_atomic_word(&slab->owner) != (uintptr_t)heap)) return false;
+    return mmi_heap_push(slab, ptr);
+}
+
+// The other short way: another thread's block, or one of a further arena.
+MMI_COLD bool mmi_heap_free_other(void *ptr) {
+    mmi_slab *slab = mmi_arena_find((uintptr_t)ptr);
+    bool starts;
+    if (!slab || mmi_heap_all.fill) return false;
+    uintptr_t owner = mmi_atomic_word(&slab->owner);
+    if (owner == (uintptr_t)mmi_heap_mine) return mmi_heap_push(slab, ptr);
+    if (owner == 0) return false;
+    uint8_t *state = mmi_slab_state(slab, (uintptr_t)ptr, &starts);
+    return starts && mmi_heap_free_remote(slab, state);
 }
 
 // The usable size of a live block; 0 for any other pointer, and what it is.
@@ -4298,10 +4381,8 @@ MMI_FN memmgr_error mmi_heap_find(const void *ptr, mmi_live *block, memmgr_block
     return error;
 }
 
-MMI_FN bool mmi_heap_free_short(const void *ptr) {
-    (void)ptr;
-    return false;
-}
+MMI_FN bool mmi_heap_free_short(const void *ptr) { return ptr == NULL; }
+MMI_FN bool mmi_heap_free_other(const void *ptr) { return ptr == NULL; }
 
 MMI_FN memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
     mmi_live block = {NULL, 0, 0};
@@ -5449,7 +5530,8 @@ MMI_COLD void mmi_public_heap_free(void *ptr) {
 }
 
 MEMMGR_API void memmgr_free(void *ptr) {
-    if (MMI_UNLIKELY(!mmi_heap_free_short(ptr))) mmi_public_heap_free(ptr);
+    if (MMI_LIKELY(mmi_heap_free_short(ptr)) || mmi_heap_free_other(ptr)) return;
+    mmi_public_heap_free(ptr);
 }
 
 MEMMGR_API void memmgr_free_sized(void *ptr, size_t size) {
@@ -6367,6 +6449,8 @@ const char MEMMGR_LINK = 0;
 #undef MMI_LIBC_LARGEST
 #undef MMI_LIBC_USABLE_SIZE
 #undef MMI_LIKELY
+#undef MMI_LINK_BYTES
+#undef MMI_LINK_MARK
 #undef MMI_MAGIC_OTHER
 #undef MMI_MAGIC_PLAIN
 #undef MMI_MAP_ANONYMOUS
@@ -6416,6 +6500,8 @@ const char MEMMGR_LINK = 0;
 
 // >>changelog
 //
+// 0.2.0  general calls with a heap for each thread, MEMMGR_OVERRIDE, preload, memmgr_check, _walk,
+//        _draw, _print, _leaks, _set_fill
 // 0.1.0  pools, the switch, general calls over one growing pool
 
 // >>licence

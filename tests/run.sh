@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh [stage...]: every test, or those of the stages named:
-# programs switch header sanitize configs
+# programs switch header sanitize preload configs
 #
 # CC, CFLAGS and SEED are honoured; SCALE is the percentage of the random work. Everything that is
 # built goes to build/tests. The configs run beside the others; what a stage prints is shown when it
@@ -65,7 +65,7 @@ fi
 # Every tests/test_*.c, with the switch on and off.
 stage_programs()
 {
-    for file in tests/test_*.c tests/stress_legit.c; do
+    for file in tests/test_*.c tests/stress_*.c; do
         name=${file##*/}
         name=${name%.c}
         build "$name" "$file" -DUSE_MEMORY_MGR && run_program "$name" "$out/$name"
@@ -76,6 +76,22 @@ stage_programs()
     build test_general.no_os "tests/test_general.c" -DUSE_MEMORY_MGR -DMEMMGR_NO_THREADS \
         -DMEMMGR_NO_OS -DMEMMGR_STATIC_HEAP_SIZE=8000000 &&
         run_program test_general.no_os "$out/test_general.no_os"
+}
+
+# Programs that know nothing of memmgr, on Linux.
+stage_preload()
+{
+    if [ "$(uname)" != Linux ]; then
+        echo '  preload: skipped, not on Linux'
+    elif $CC -O2 -fPIC -shared -fno-builtin -o "$out/libmemmgr.so" examples/preload.c -pthread \
+        >"$out/preload.log" 2>&1; then
+        run_program preload sh tests/preload/run.sh "$out/libmemmgr.so"
+        grep skipped "$out/preload.log"
+    else
+        sed 's/^/    /' "$out/preload.log"
+        echo '  preload                      0 passed, 1 failed'
+        bad=1
+    fi
 }
 
 stage_switch() { run_program switch sh tests/test_switch/run.sh; }
@@ -98,7 +114,8 @@ stage_sanitize()
     export UBSAN_OPTIONS SCALE
     if has_sanitizer address,undefined; then
         set -- -fsanitize=address,undefined -fno-sanitize-recover=all
-        for name in model pool misuse edges grow general strategy draw report bound; do
+        for name in model pool misuse edges grow general strategy draw report bound threads fork \
+            exhaustion; do
             build "test_$name.asan" "tests/test_$name.c" -DUSE_MEMORY_MGR "$@" &&
                 run_program "test_$name.asan" "$out/test_$name.asan"
         done
@@ -112,6 +129,10 @@ stage_sanitize()
     if has_sanitizer thread; then
         build test_general.tsan tests/test_general.c -DUSE_MEMORY_MGR -fsanitize=thread &&
             run_program test_general.tsan "$out/test_general.tsan" threads
+        for name in test_threads test_fork stress_threads; do
+            build "$name.tsan" "tests/$name.c" -DUSE_MEMORY_MGR -fsanitize=thread &&
+                run_program "$name.tsan" "$out/$name.tsan"
+        done
     else
         echo "  thread sanitizer: skipped, $CC has none"
     fi
@@ -134,7 +155,7 @@ show_stage()
     cat "$out/stage_$1.out"
 }
 
-[ $# -gt 0 ] || set -- programs switch header sanitize configs
+[ $# -gt 0 ] || set -- programs switch header sanitize preload configs
 failed=
 beside=
 case " $* " in
