@@ -668,6 +668,11 @@ MEMMGR_GENERAL void memmgr_free_sized(void *ptr, size_t size) {
 #endif
 #define MMI_ASSERT(condition) MEMMGR_ASSERT(condition)
 
+// Where another thread may come in between: the tests stop a thread there.
+#ifndef MMI_PAUSE
+#define MMI_PAUSE(point) ((void)0)
+#endif
+
 #define MMI_JOIN_(a, b) a##b
 #define MMI_JOIN(a, b) MMI_JOIN_(a, b)
 #define MMI_STATIC_ASSERT(condition)                                                               \
@@ -3770,6 +3775,7 @@ MMI_FN void mmi_heap_tell(mmi_slab *slab) {
     while (!mmi_atomic_byte_exchange(&slab->told, 1)) {
         mmi_heap *owner = mmi_heap_owner(slab);
         if (owner) {
+            MMI_PAUSE("about to tell the owner");
             uintptr_t *told = &owner->told[mmi_atomic_half(&slab->size_index)];
             uintptr_t first = mmi_atomic_word(told);
             do
@@ -3814,6 +3820,7 @@ MMI_FN void mmi_heap_collect_all(mmi_heap *heap) {
 // Frees a block of another thread's. Two threads that free it at once: the first one's state stays.
 MMI_FN bool mmi_heap_free_remote(mmi_slab *slab, uint8_t *state) {
     if (!mmi_atomic_byte_claim(state, MMI_STATE_LIVE, MMI_STATE_REMOTE)) return false;
+    MMI_PAUSE("claimed and not told");
     if (!mmi_atomic_byte_ordered(&slab->told)) mmi_heap_tell(slab);
     return true;
 }
@@ -4225,6 +4232,7 @@ MMI_INLINE bool mmi_heap_push(mmi_slab *slab, void *ptr) {
     uint8_t *state = mmi_slab_state(slab, (uintptr_t)ptr, &starts);
     if (MMI_UNLIKELY(!starts)) return false;
     if (MMI_UNLIKELY(mmi_atomic_byte(state) != MMI_STATE_LIVE)) return false;
+    MMI_PAUSE("owner has seen LIVE");
     mmi_bin *bin = slab->bin;
     mmi_item *item = bin->top;
     if (MMI_UNLIKELY(item == bin->limit)) return false;
@@ -6470,6 +6478,7 @@ const char MEMMGR_LINK = 0;
 #undef MMI_OVERRIDE_THROW
 #undef MMI_OVERRIDE_VOID
 #undef MMI_PARKED_ASKED
+#undef MMI_PAUSE
 #undef MMI_POOL_SIZE
 #undef MMI_POSIX
 #undef MMI_REALLOC_0_FREES

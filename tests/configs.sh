@@ -102,6 +102,21 @@ cxx_matrix()
     build_and_run $cxx -x c++ -std=c++11 -O1 $warnings $on -DMEMMGR_NO_OS $one_thread tests/smoke.c
 }
 
+# In the place of malloc and of new.
+override()
+{
+    cc=$1 cxx=$2
+    own_malloc="$warnings $on -DMEMMGR_IMPLEMENTATION -DMEMMGR_OVERRIDE"
+    compile_only $cc -x c -std=c11 -O2 $own_malloc memmgr.h
+    compile_only $cc -x c -std=c99 -O2 $own_malloc $one_thread memmgr.h
+    compile_only $cxx -x c++ -std=c++11 -O2 $own_malloc memmgr.h
+    compile_only $cxx -x c++ -std=c++20 -O2 -fno-exceptions $own_malloc memmgr.h
+    compile_only $cxx -x c++ -std=c++17 -O2 $own_malloc memmgr.h
+    build_and_run $cxx -std=c++17 -O1 -fsized-deallocation tests/preload/standard.cpp \
+        -x none "$out/object.o" -pthread
+    build_and_run $cc -std=c11 -O2 $warnings $on -DMEMMGR_HUGE_PAGES tests/smoke.c -pthread
+}
+
 # The tests themselves are held to the same warnings; two of them are C++ as well.
 test_programs()
 {
@@ -134,6 +149,8 @@ freestanding()
 for compiler in $c_compilers; do c_matrix $compiler; done
 for compiler in $cxx_compilers; do cxx_matrix $compiler; done
 for compiler in $c_compilers; do freestanding $compiler; done
+case $c_compilers:$cxx_compilers in *gcc*:*' g++'*) override gcc g++ ;; esac
+case $c_compilers:$cxx_compilers in *clang*:*clang++*) override clang clang++ ;; esac
 for compiler in $c_compilers; do test_programs $compiler; break; done
 for compiler in $cxx_compilers; do
     for program in test_model test_pool; do

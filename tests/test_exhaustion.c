@@ -462,7 +462,7 @@ static size_t fill_up(size_t size) {
         *block = last;
         last = block;
         bytes += size;
-        if (bytes > 8192 * MIB) break; // there is no limit
+        if (bytes / MIB > 8192) break; // there is no limit
     }
     CHECK_EQUAL(errno_now(), ENOMEM);
     while (last) {
