@@ -792,6 +792,7 @@ MMI_INLINE bool mmi_multiply(size_t a, size_t b, size_t *product) {
 //   ..._ordered, ..._exchange, ..._claim   sequentially consistent
 //   ..._replace                            releases, with mmi_atomic_word_exchange as its partner
 //   mmi_atomic_acquire                     makes what was loaded before it an acquiring load
+//   mmi_atomic_fence                       no load behind it is made before a store before it
 #if MMI_THREADS && MMI_GNUC
 MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *byte) {
 #if MMI_TSAN // which knows no fences
@@ -817,6 +818,18 @@ MMI_INLINE uint16_t mmi_atomic_half(const uint16_t *half) {
 }
 MMI_INLINE void mmi_atomic_half_store(uint16_t *half, uint16_t value) {
     __atomic_store_n(half, value, __ATOMIC_RELAXED);
+}
+MMI_INLINE uint16_t mmi_atomic_half_acquire(const uint16_t *half) {
+    return __atomic_load_n(half, __ATOMIC_ACQUIRE);
+}
+MMI_INLINE void mmi_atomic_half_release(uint16_t *half, uint16_t value) {
+    __atomic_store_n(half, value, __ATOMIC_RELEASE);
+}
+MMI_INLINE uint8_t *mmi_atomic_bytes(uint8_t *const *pointer) {
+    return __atomic_load_n(pointer, __ATOMIC_RELAXED);
+}
+MMI_INLINE void mmi_atomic_bytes_store(uint8_t **pointer, uint8_t *value) {
+    __atomic_store_n(pointer, value, __ATOMIC_RELAXED);
 }
 MMI_INLINE uintptr_t mmi_atomic_word(const uintptr_t *word) {
     return __atomic_load_n(word, __ATOMIC_RELAXED);
@@ -845,6 +858,11 @@ MMI_INLINE void mmi_atomic_acquire(void) {
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
 #endif
 }
+MMI_INLINE void mmi_atomic_fence(void) {
+#if !MMI_TSAN
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
 #else
 MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *byte) { return *(const volatile uint8_t *)byte; }
 MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *byte) { return mmi_atomic_byte(byte); }
@@ -852,6 +870,19 @@ MMI_INLINE void mmi_atomic_byte_store(uint8_t *byte, uint8_t value) {
     *(volatile uint8_t *)byte = value;
 }
 MMI_INLINE uint16_t mmi_atomic_half(const uint16_t *half) { return *half; }
+MMI_INLINE uint16_t mmi_atomic_half_acquire(const uint16_t *half) {
+    return *(const volatile uint16_t *)half;
+}
+MMI_INLINE void mmi_atomic_half_release(uint16_t *half, uint16_t value) {
+    *(volatile uint16_t *)half = value;
+}
+MMI_INLINE uint8_t *mmi_atomic_bytes(uint8_t *const *pointer) {
+    return *(uint8_t *const volatile *)pointer;
+}
+MMI_INLINE void mmi_atomic_bytes_store(uint8_t **pointer, uint8_t *value) {
+    *(uint8_t *volatile *)pointer = value;
+}
+MMI_INLINE void mmi_atomic_fence(void) {}
 MMI_INLINE void mmi_atomic_half_store(uint16_t *half, uint16_t value) { *half = value; }
 MMI_INLINE uintptr_t mmi_atomic_word(const uintptr_t *word) {
     return *(const volatile uintptr_t *)word;
@@ -1224,8 +1255,15 @@ struct memmgr_pool {
 //
 //   slab->count == FREE + CACHED + LIVE + REMOTE        slab->free_count == FREE
 //
-// A byte instead of a bit, so that handing out a block is a store that waits for nothing.
-enum { MMI_STATE_FREE = 0, MMI_STATE_LIVE = 1, MMI_STATE_CACHED = 2, MMI_STATE_REMOTE = 3 };
+// A byte instead of a bit, so that handing out a block is a store that waits for nothing. LIVE
+// names the size, too: a thread that frees a block too late, when the unit has been cut anew, frees
+// none.
+enum {
+    MMI_STATE_FREE = 0,
+    MMI_STATE_CACHED = 1,
+    MMI_STATE_REMOTE = 2,
+    MMI_STATE_LIVE = 0x40 // | size_index
+};
 
 #define MMI_UNIT_SHIFT 16
 #define MMI_UNIT ((size_t)1 << MMI_UNIT_SHIFT)
@@ -1246,26 +1284,29 @@ typedef struct {
 typedef struct {
     mmi_item *top, *bottom, *limit;
     mmi_slab *partial;
+    uint8_t live; // the state of its blocks when they are handed out
 } mmi_bin;
 
 // A unit's descriptor. The first 64 bytes are what memmgr_free looks at, in whichever thread: they
 // change seldom. The rest is the owner's, and the arena's when the unit is idle.
 struct mmi_slab {
     uintptr_t owner;     // the mmi_heap; 0 for an idle unit
-    uint8_t *states;     // one for each block
+    uint8_t *states;     // one for each block; the unit's for ever, or until it needs more
     mmi_bin *bin;        // the owner's
     mmi_slab *told_next; // in owner->told[size_index]
     uint32_t multiplier; // 2^32 / block size, rounded up
     uint16_t size_index;
+    uint8_t live; // MMI_STATE_LIVE | size_index
     uint8_t told; // 1: it stands in a list of some heap's `told`, or is about to
-    uint8_t unused[64 - 4 * sizeof(void *) - 7];
+    uint8_t unused[64 - 4 * sizeof(void *) - 8];
 
     uintptr_t start;            // the unit's address
     mmi_slab *next, *prev;      // in bin->partial; of idle units in the arena's lists
     uint16_t count, free_count; // blocks
     uint16_t cursor;            // no block before it is FREE
     bool listed;                // in bin->partial; of an idle unit: among those with pages
-    uint8_t unused_too[64 - 3 * sizeof(void *) - 7];
+    uint8_t order;              // there is room for 64 << order states
+    uint8_t unused_too[64 - 3 * sizeof(void *) - 8];
 };
 
 // A thread's heap. It outlives its thread: then it is parked, and the next thread takes it over.
@@ -1275,6 +1316,7 @@ struct mmi_heap {
     size_t unit_count;
     mmi_slab *units; // and descriptors
     mmi_heap *next, *next_parked;
+    bool parked;
     uintptr_t issued;  // blocks that left their slabs, of all time
     uintptr_t outside; // bytes of the blocks that are not FREE
     uint8_t unused[64];
@@ -1298,8 +1340,9 @@ typedef struct {
 #define MMI_BIN_DEPTH 128u         // cached blocks of a size, at most,
 #define MMI_BIN_DEPTH_LEAST 4u
 #define MMI_BIN_BYTES ((size_t)64 << 10) // and in between by what they come to
-#define MMI_PARKED_ASKED 16u             // parked heaps that are asked for a slab
-#define MMI_IDLE_MILLISECONDS 1000u      // after which idle memory goes back to the system
+#define MMI_PARKED_MOST SIZE_MAX
+#define MMI_PARKED_ASKED ((size_t)16) // parked heaps that are asked for a slab
+#define MMI_IDLE_MILLISECONDS 1000u   // after which idle memory goes back to the system
 
 MMI_STATIC_ASSERT(sizeof(mmi_slab) == 128);
 MMI_STATIC_ASSERT((MMI_UNIT / MMI_GRANULE) <= UINT16_MAX);
@@ -3080,9 +3123,17 @@ MMI_INLINE size_t mmi_slab_size(unsigned index) {
 // first heap is made; who reads it sooner has a heap all of whose bins are empty.
 static uint16_t mmi_slab_bins[MMI_SMALL_MAX / MMI_GRANULE + 1];
 
-MMI_FN void mmi_slab_fill_bins(void) {
+// 2^32 / size, rounded up.
+static uint32_t mmi_slab_multipliers[MMI_SIZES];
+
+MMI_FN void mmi_slab_fill_tables(void) {
     unsigned index = 0;
-    if (mmi_slab_bins[MMI_SMALL_MAX / MMI_GRANULE] != 0) return;
+    if (mmi_slab_multipliers[0] != 0) return;
+    for (; index < MMI_SIZES; index++) {
+        uint64_t size = mmi_slab_size(index);
+        mmi_slab_multipliers[index] = (uint32_t)((((uint64_t)1 << 32) + size - 1) / size);
+    }
+    index = 0;
     for (size_t granules = 0; granules <= MMI_SMALL_MAX / MMI_GRANULE; granules++) {
         while (mmi_slab_size(index) < granules * MMI_GRANULE)
             index++;
@@ -3105,14 +3156,30 @@ MMI_FN unsigned mmi_slab_order(unsigned size_index) {
     return order;
 }
 
-// The state of the block that an address lies in, and whether it is the block's first byte: one
-// multiplication tells both. With m = 2^32 / size, rounded up, and e = m * size - 2^32 < size, the
-// address k * size + r makes (k << 32) + k * e + r * m; and (k + 1) * e < m for all sizes here, so
-// the high half is k, and the low half is below m just when r is 0.
+// The state of the block that an address lies in, and whether it is the block's first byte, in a
+// slab of the caller's: one multiplication tells both. With m = 2^32 / size, rounded up, and e = m
+// * size - 2^32 < size, the address k * size + r makes (k << 32) + k * e + r * m; and (k + 1) * e <
+// m for all sizes here, so the high half is k, and the low half is below m just when r is 0.
 MMI_INLINE uint8_t *mmi_slab_state(const mmi_slab *slab, uintptr_t address, bool *starts) {
     uint64_t product = (uint64_t)(address & (MMI_UNIT - 1)) * slab->multiplier;
     *starts = (uint32_t)product < slab->multiplier;
     return slab->states + (size_t)(product >> 32);
+}
+
+// The same in any slab, which another thread may be giving back or cutting anew: what is said fits
+// one size, *size_index, and a state of this unit's. (The size is stored after the states, which
+// only grow: mmi_heap_make_slab.)
+MMI_INLINE uint8_t *mmi_slab_state_any(const mmi_slab *slab, uintptr_t address,
+                                       unsigned *size_index, bool *starts) {
+    *size_index = mmi_atomic_half_acquire(&slab->size_index);
+    uint32_t multiplier = mmi_slab_multipliers[*size_index];
+    uint64_t product = (uint64_t)(address & (MMI_UNIT - 1)) * multiplier;
+    *starts = (uint32_t)product < multiplier;
+    return mmi_atomic_bytes(&slab->states) + (size_t)(product >> 32);
+}
+
+MMI_INLINE uint8_t mmi_slab_live(unsigned size_index) {
+    return (uint8_t)(MMI_STATE_LIVE | size_index);
 }
 
 MMI_INLINE void *mmi_slab_block(const mmi_slab *slab, size_t block) {
@@ -3185,12 +3252,14 @@ MMI_FN unsigned mmi_slab_sweep(mmi_slab *slab) {
 MMI_COLD memmgr_error mmi_slab_misuse_of(const mmi_slab *slab, uintptr_t address,
                                          memmgr_block *around) {
     memmgr_error idle = address % MMI_GRANULE ? MEMMGR_INTERIOR_POINTER : MEMMGR_DOUBLE_FREE;
-    if (mmi_atomic_word(&slab->owner) == 0) return idle;
+    unsigned size_index;
     bool starts;
-    const uint8_t *state = mmi_slab_state(slab, address, &starts);
-    if (starts || mmi_atomic_byte(state) != MMI_STATE_LIVE) return idle;
-    around->address = mmi_slab_block(slab, (size_t)(state - slab->states));
-    around->size = mmi_slab_size(slab->size_index);
+    if (mmi_atomic_word(&slab->owner) == 0) return idle;
+    const uint8_t *state = mmi_slab_state_any(slab, address, &size_index, &starts);
+    if (starts || mmi_atomic_byte(state) != mmi_slab_live(size_index)) return idle;
+    around->size = mmi_slab_size(size_index);
+    around->address =
+        (const void *)(address - (address & (MMI_UNIT - 1)) % (uintptr_t)around->size);
     return MEMMGR_INTERIOR_POINTER;
 }
 
@@ -3200,9 +3269,9 @@ MMI_FN bool mmi_slab_walk(const mmi_slab *slab, memmgr_visitor visit, void *ctx)
     for (; block < slab->count; block = next) {
         memmgr_block shown = {NULL, 0, false, NULL, 0, 0};
         shown.address = mmi_slab_block(slab, block);
-        shown.live = mmi_atomic_byte(&slab->states[block]) == MMI_STATE_LIVE;
+        shown.live = mmi_atomic_byte(&slab->states[block]) == slab->live;
         for (next = block + 1; !shown.live && next < slab->count; next++)
-            if (mmi_atomic_byte(&slab->states[next]) == MMI_STATE_LIVE) break;
+            if (mmi_atomic_byte(&slab->states[next]) == slab->live) break;
         shown.size = (next - block) * size;
         if (!visit(&shown, ctx)) return false;
     }
@@ -3222,8 +3291,9 @@ typedef struct {
     size_t count;
 } mmi_units;
 
+static mmi_lock mmi_arena_lock;
+
 static struct {
-    mmi_lock lock;
     uintptr_t count;       // of arenas; written last when one is added
     mmi_units idle, clean; // idle units whose pages are held; those whose pages were given back
     size_t least_idle;     // the least idle.count since `ticked`
@@ -3231,7 +3301,6 @@ static struct {
     char *meta, *meta_end; // memory for heaps and states: the rest of the last piece
     void *meta_maps;       // all pieces: each begins with the one before, and its size
     size_t meta_bytes;     // of that
-    uint8_t *states[8];    // idle ones, by order
 } mmi_arena_all;
 
 // Memory that stays: zeroed, aligned to 64. NULL when there is none.
@@ -3254,29 +3323,16 @@ MMI_FN void *mmi_arena_meta(size_t size) {
     return piece;
 }
 
-// Idle states are linked by their first 16 bytes, four bits in each, so that no byte looks LIVE to
-// a thread that comes too late to free a block.
-#define MMI_LINK_BYTES 16u
-#define MMI_LINK_MARK 0xF0u
-
-MMI_FN void mmi_arena_put_states(uint8_t *states, unsigned order) {
-    uint64_t next = (uintptr_t)mmi_arena_all.states[order];
-    for (unsigned i = 0; i < MMI_LINK_BYTES; i++, next >>= 4)
-        mmi_atomic_byte_store(&states[i], (uint8_t)(MMI_LINK_MARK | (next & 15)));
-    mmi_arena_all.states[order] = states;
-}
-
-// Zeroed states for a slab, or NULL.
-MMI_FN uint8_t *mmi_arena_take_states(unsigned order) {
-    uint8_t *states = mmi_arena_all.states[order];
-    uint64_t next = 0;
-    if (!states) return (uint8_t *)mmi_arena_meta((size_t)64 << order);
-    for (unsigned i = MMI_LINK_BYTES; i-- > 0;) {
-        next = next << 4 | (mmi_atomic_byte(&states[i]) & 15u);
-        mmi_atomic_byte_store(&states[i], MMI_STATE_FREE);
-    }
-    mmi_arena_all.states[order] = (uint8_t *)(uintptr_t)next;
-    return states;
+// Sees to it that a unit has room for 64 << order states. They never become another unit's: what it
+// had before, in all less than twice as much, is left. So a thread that is too late to free a block
+// finds nothing but states of this unit. False when there is no memory.
+MMI_FN bool mmi_arena_give_states(mmi_slab *unit, unsigned order) {
+    if (unit->states && unit->order >= order) return true;
+    uint8_t *states = (uint8_t *)mmi_arena_meta((size_t)64 << order);
+    if (!states) return false;
+    mmi_atomic_bytes_store(&unit->states, states);
+    unit->order = (uint8_t)order;
+    return true;
 }
 
 MMI_FN size_t mmi_arena_table_size(size_t units) {
@@ -3319,6 +3375,7 @@ MMI_FN mmi_arena *mmi_arena_add(void) {
         mmi_os_unmap(memory, size);
         return NULL;
     }
+    if (units > arena->unit_room) units = arena->unit_room;
     arena->memory = memory;
     arena->size = size;
     mmi_atomic_word_store(&arena->base, base);
@@ -3334,8 +3391,11 @@ MMI_FN mmi_arena *mmi_arena_add(void) {
 MMI_FN mmi_slab *mmi_arena_find(uintptr_t address) {
     size_t count = mmi_atomic_word_acquire(&mmi_arena_all.count);
     for (size_t i = 0; i < count; i++) {
-        size_t number = (address - mmi_atomic_word(&mmi_arenas[i].base)) >> MMI_UNIT_SHIFT;
-        if (number < mmi_atomic_word(&mmi_arenas[i].fresh)) return &mmi_arenas[i].units[number];
+        const mmi_arena *arena = &mmi_arenas[i];
+        uintptr_t base = mmi_atomic_word(&arena->base);
+        size_t number = (address - base) >> MMI_UNIT_SHIFT;
+        if (number >= mmi_atomic_word_acquire(&arena->fresh)) continue;
+        if (mmi_atomic_word(&arena->base) == base) return &arena->units[number];
     }
     return NULL;
 }
@@ -3387,7 +3447,7 @@ MMI_FN mmi_slab *mmi_arena_take_fresh(void) {
     if (arena == end && !(arena = mmi_arena_add())) return NULL;
     mmi_slab *unit = &arena->units[arena->fresh];
     unit->start = arena->base + arena->fresh * MMI_UNIT;
-    mmi_atomic_word_store(&arena->fresh, arena->fresh + 1); // to mmi_arena_find
+    mmi_atomic_word_release(&arena->fresh, arena->fresh + 1); // to mmi_arena_find
     arena->used++;
     return unit;
 }
@@ -3476,8 +3536,9 @@ MMI_FN size_t mmi_arena_capacity(void) {
 
 // Blocks above 32 KiB, and those with an alignment that no slab has: a growing pool behind a lock.
 
+static mmi_lock mmi_large_lock;
+
 static struct {
-    mmi_lock lock;
     memmgr_pool *pool; // NULL until the first large block
     uint32_t touched;  // the first segment's granules from here on have never been used
     size_t least_idle; // bytes of the touched ones that were free, the fewest since `ticked`
@@ -3499,11 +3560,11 @@ MMI_FN memmgr_pool *mmi_large_pool(void) {
     return mmi_large.pool;
 }
 
-MMI_FN void mmi_large_enter(void) { mmi_lock_acquire(&mmi_large.lock); }
+MMI_FN void mmi_large_enter(void) { mmi_lock_acquire(&mmi_large_lock); }
 
 MMI_FN void mmi_large_leave(void) {
     if (mmi_large.pool) mmi_atomic_word_store(&mmi_large.used, mmi_large.pool->used);
-    mmi_lock_release(&mmi_large.lock);
+    mmi_lock_release(&mmi_large_lock);
 }
 
 // Bytes that have been used, of all segments.
@@ -3516,10 +3577,14 @@ MMI_FN size_t mmi_large_capacity(void) {
     return pool->capacity - fresh - (first->granules_offset > tables ? tables : 0);
 }
 
-// Bytes that are free in what was touched of the first segment.
+// Bytes that are free in what was touched of the first segment, and in the others.
 MMI_FN size_t mmi_large_idle(void) {
-    size_t touched = (size_t)mmi_large.touched << MMI_GRANULE_SHIFT;
-    return touched > mmi_large.pool->used ? touched - mmi_large.pool->used : 0;
+    const memmgr_pool *pool = mmi_large.pool;
+    size_t granules = mmi_large.touched;
+    for (uint32_t i = 0; i < pool->segment_count; i++)
+        if (mmi_pool_segment(pool, i) != mmi_pool_first(pool))
+            granules += mmi_pool_segment(pool, i)->granule_count;
+    return (granules << MMI_GRANULE_SHIFT) - pool->used;
 }
 
 // Gives back the idle pages of the first segment, all but the first `keep` bytes of them. Bytes.
@@ -3725,11 +3790,10 @@ MMI_FN void mmi_heap_unlist(mmi_slab *slab) {
 // An unlisted slab without a block outside goes back to the arena.
 MMI_FN void mmi_heap_release(mmi_slab *slab) {
     MMI_ASSERT(!slab->listed && slab->free_count == slab->count);
-    mmi_lock_acquire(&mmi_arena_all.lock);
-    mmi_arena_put_states(slab->states, mmi_slab_order(slab->size_index));
+    mmi_lock_acquire(&mmi_arena_lock);
     mmi_atomic_word_store(&slab->owner, 0);
     mmi_arena_put(slab);
-    mmi_lock_release(&mmi_arena_all.lock);
+    mmi_lock_release(&mmi_arena_lock);
 }
 
 // Some blocks of a slab have become FREE. A slab that is empty then is kept only while it is the
@@ -3768,9 +3832,9 @@ MMI_FN void mmi_heap_shed(mmi_heap *heap, mmi_bin *bin, size_t count) {
 // --- blocks that other threads free
 
 // Tells a slab's owner that it has REMOTE blocks, unless that is under way. The caller has just
-// made one; the exchange here and the one in mmi_heap_collect are in one order with that and with
-// the sweep, so either the sweep sees it, or it is told again. Whatever happens to the slab
-// meanwhile, to be told once too often does no harm.
+// made one, and then looked at `told`; the owner clears `told`, and then looks at the states: so
+// one of them sees what the other did. Whatever happens to the slab meanwhile, to be told once too
+// often does no harm.
 MMI_FN void mmi_heap_tell(mmi_slab *slab) {
     while (!mmi_atomic_byte_exchange(&slab->told, 1)) {
         mmi_heap *owner = mmi_heap_owner(slab);
@@ -3784,6 +3848,7 @@ MMI_FN void mmi_heap_tell(mmi_slab *slab) {
             return;
         }
         (void)mmi_atomic_byte_exchange(&slab->told, 0);
+        mmi_atomic_fence();
         if (!mmi_heap_owner(slab)) return;
     }
 }
@@ -3795,6 +3860,7 @@ MMI_FN void mmi_heap_collect(mmi_heap *heap, unsigned size_index) {
     for (; slab; slab = next) {
         next = slab->told_next; // before others may tell it again
         (void)mmi_atomic_byte_exchange(&slab->told, 0);
+        mmi_atomic_fence(); // who finds it told already has made its block REMOTE before
         mmi_heap *owner = mmi_heap_owner(slab);
         if (owner != heap) { // it has changed hands since it was told
             if (owner) mmi_heap_tell(slab);
@@ -3818,8 +3884,8 @@ MMI_FN void mmi_heap_collect_all(mmi_heap *heap) {
 }
 
 // Frees a block of another thread's. Two threads that free it at once: the first one's state stays.
-MMI_FN bool mmi_heap_free_remote(mmi_slab *slab, uint8_t *state) {
-    if (!mmi_atomic_byte_claim(state, MMI_STATE_LIVE, MMI_STATE_REMOTE)) return false;
+MMI_FN bool mmi_heap_free_remote(mmi_slab *slab, uint8_t *state, uint8_t live) {
+    if (!mmi_atomic_byte_claim(state, live, MMI_STATE_REMOTE)) return false;
     MMI_PAUSE("claimed and not told");
     if (!mmi_atomic_byte_ordered(&slab->told)) mmi_heap_tell(slab);
     return true;
@@ -3835,14 +3901,15 @@ MMI_FN void mmi_heap_flush(mmi_heap *heap) {
     }
 }
 
-// Gives back the empty slabs, of which a heap may have one for each size.
+// Gives back the empty slabs.
 MMI_FN void mmi_heap_release_empty(mmi_heap *heap) {
-    for (unsigned i = 0; i < MMI_SIZES; i++) {
-        mmi_slab *slab = heap->bins[i].partial;
-        if (!slab || slab->free_count != slab->count) continue;
-        mmi_heap_unlist(slab);
-        mmi_heap_release(slab);
-    }
+    for (unsigned i = 0; i < MMI_SIZES; i++)
+        for (mmi_slab *slab = heap->bins[i].partial, *next; slab; slab = next) {
+            next = slab->next;
+            if (slab->free_count != slab->count) continue;
+            mmi_heap_unlist(slab);
+            mmi_heap_release(slab);
+        }
 }
 
 // Leaves a heap to the next thread, or to whoever needs its slabs.
@@ -3850,21 +3917,23 @@ MMI_FN void mmi_heap_park(mmi_heap *heap) {
     mmi_heap_collect_all(heap);
     mmi_heap_flush(heap);
     mmi_heap_release_empty(heap);
-    mmi_lock_acquire(&mmi_arena_all.lock);
+    mmi_lock_acquire(&mmi_arena_lock);
     heap->next_parked = mmi_heap_all.parked;
+    heap->parked = true;
     mmi_heap_all.parked = heap;
-    mmi_lock_release(&mmi_arena_all.lock);
+    mmi_lock_release(&mmi_arena_lock);
 }
 
 // --- taking slabs
 
-// Takes a slab with FREE blocks from a parked heap, with the arena's lock held. Where its owner is
-// told of it meanwhile, the word is passed on by whoever drains that heap.
-MMI_FN mmi_slab *mmi_heap_adopt_slab(unsigned size_index) {
-    mmi_heap *parked = mmi_heap_all.parked;
-    for (unsigned i = 0; parked && i < MMI_PARKED_ASKED; i++, parked = parked->next_parked) {
+// Takes a slab with FREE blocks from one of some parked heaps, with the arena's lock held. None
+// that the heap may have been told of: the new owner would wait for that word. Where that happens
+// in spite of it, the word is passed on by whoever drains that heap.
+MMI_FN mmi_slab *mmi_heap_adopt_slab(unsigned size_index, size_t asked) {
+    for (mmi_heap *parked = mmi_heap_all.parked; parked && asked-- > 0;
+         parked = parked->next_parked) {
         mmi_slab *slab = parked->bins[size_index].partial;
-        if (!slab) continue;
+        if (!slab || mmi_atomic_word(&parked->told[size_index]) != 0) continue;
         mmi_heap_unlist(slab);
         size_t bytes = (size_t)(slab->count - slab->free_count) * mmi_slab_size(size_index);
         mmi_heap_add_outside(parked, 0 - bytes);
@@ -3875,19 +3944,17 @@ MMI_FN mmi_slab *mmi_heap_adopt_slab(unsigned size_index) {
 
 // Makes a unit a slab, with the arena's lock held. NULL when there is no memory.
 MMI_FN mmi_slab *mmi_heap_make_slab(unsigned size_index) {
-    size_t size = mmi_slab_size(size_index);
-    uint8_t *states = mmi_arena_take_states(mmi_slab_order(size_index));
-    if (!states) return NULL;
     mmi_slab *slab = mmi_arena_take();
-    if (!slab) {
-        mmi_arena_put_states(states, mmi_slab_order(size_index));
+    if (!slab) return NULL;
+    if (!mmi_arena_give_states(slab, mmi_slab_order(size_index))) {
+        mmi_arena_put(slab);
         return NULL;
     }
-    slab->states = states;
-    slab->multiplier = (uint32_t)((((uint64_t)1 << 32) + size - 1) / size);
-    mmi_atomic_half_store(&slab->size_index, (uint16_t)size_index);
-    slab->count = slab->free_count = (uint16_t)(MMI_UNIT / size);
+    slab->multiplier = mmi_slab_multipliers[size_index];
+    slab->live = mmi_slab_live(size_index);
+    slab->count = slab->free_count = (uint16_t)(MMI_UNIT / mmi_slab_size(size_index));
     slab->cursor = 0;
+    mmi_atomic_half_release(&slab->size_index, (uint16_t)size_index); // to mmi_slab_state_any
     return slab;
 }
 
@@ -3898,69 +3965,81 @@ MMI_FN void mmi_heap_note_peak(void) {
     if (used > mmi_heap_all.peak_used) mmi_heap_all.peak_used = used;
 }
 
-// Takes in what was freed of parked heaps' blocks, so that empty slabs of theirs are there to use.
-MMI_FN void mmi_heap_drain_parked(void) {
-    for (unsigned i = 0; i < MMI_PARKED_ASKED; i++) {
-        mmi_lock_acquire(&mmi_arena_all.lock);
+// Takes in what was freed of the blocks of so many parked heaps, so that empty slabs of theirs are
+// there to use. False when none had been told of any.
+MMI_FN bool mmi_heap_drain_parked(size_t most) {
+    for (size_t i = 0; i < most; i++) {
+        mmi_lock_acquire(&mmi_arena_lock);
         mmi_heap **link = &mmi_heap_all.parked;
         while (*link && !mmi_heap_is_told(*link))
             link = &(*link)->next_parked;
         mmi_heap *heap = *link;
         if (heap) *link = heap->next_parked; // nobody else's, from here on
-        mmi_lock_release(&mmi_arena_all.lock);
-        if (!heap) return;
+        mmi_lock_release(&mmi_arena_lock);
+        if (!heap) return i != 0;
         mmi_heap_park(heap);
     }
+    return true;
 }
 
-// When there is no memory: gives back what is kept, for small blocks or large ones. False when that
-// was nothing.
-MMI_COLD bool mmi_heap_scavenge(void) {
+// Gives to the arenas what is kept: by this thread, and by those that have ended.
+MMI_FN bool mmi_heap_give_all(void) {
     mmi_heap *heap = mmi_heap_mine;
     if (mmi_heap_is_real(heap)) {
         mmi_heap_collect_all(heap);
         mmi_heap_flush(heap);
         mmi_heap_release_empty(heap);
     }
-    mmi_heap_drain_parked();
-    mmi_lock_acquire(&mmi_arena_all.lock);
-    bool any = mmi_arena_has_idle();
+    return mmi_heap_drain_parked(MMI_PARKED_MOST);
+}
+
+// When there is no memory: looks for some. False when nothing was found.
+MMI_COLD bool mmi_heap_scavenge(void) {
+    bool any = mmi_heap_give_all();
+    mmi_lock_acquire(&mmi_arena_lock);
+    any |= mmi_arena_has_idle();
     any |= mmi_arena_retire();
-    mmi_lock_release(&mmi_arena_all.lock);
+    mmi_lock_release(&mmi_arena_lock);
     return mmi_large_sweep() || any;
 }
 
+// A slab becomes a heap's, with the arena's lock held.
+MMI_FN void mmi_heap_own(mmi_heap *heap, mmi_bin *bin, mmi_slab *slab) {
+    size_t taken = (size_t)(slab->count - slab->free_count);
+    mmi_heap_add_outside(heap, taken * mmi_slab_size(slab->size_index));
+    slab->bin = bin;
+    mmi_atomic_word_store(&slab->owner, (uintptr_t)heap);
+    mmi_heap_list(slab);
+}
+
 // One more slab for a bin that has none with FREE blocks: a parked heap's, or from idle memory;
-// from fresh memory only when nobody has freed any meanwhile.
-MMI_FN bool mmi_heap_get_slab(mmi_heap *heap, mmi_bin *bin) {
+// from fresh memory only when nobody has freed any meanwhile. False when there is no memory.
+MMI_FN bool mmi_heap_get_slab(mmi_heap *heap, mmi_bin *bin, size_t asked) {
     unsigned size_index = (unsigned)(bin - heap->bins);
-    mmi_lock_acquire(&mmi_arena_all.lock);
-    mmi_slab *slab = mmi_heap_adopt_slab(size_index);
+    mmi_lock_acquire(&mmi_arena_lock);
+    mmi_slab *slab = mmi_heap_adopt_slab(size_index, asked);
     if (!slab && !mmi_arena_has_idle()) {
-        mmi_lock_release(&mmi_arena_all.lock);
+        mmi_lock_release(&mmi_arena_lock);
         mmi_heap_collect_all(heap);
-        mmi_heap_drain_parked();
-        mmi_lock_acquire(&mmi_arena_all.lock);
-        slab = mmi_heap_adopt_slab(size_index);
+        (void)mmi_heap_drain_parked(asked);
+        if (bin->partial) return true;
+        mmi_lock_acquire(&mmi_arena_lock);
+        slab = mmi_heap_adopt_slab(size_index, asked);
     }
     if (!slab) slab = mmi_heap_make_slab(size_index);
-    if (slab) {
-        size_t taken = (size_t)(slab->count - slab->free_count);
-        mmi_heap_add_outside(heap, taken * mmi_slab_size(size_index));
-        slab->bin = bin;
-        mmi_atomic_word_store(&slab->owner, (uintptr_t)heap);
-        mmi_heap_list(slab);
-    }
+    if (slab) mmi_heap_own(heap, bin, slab);
     mmi_heap_note_peak();
     mmi_arena_tick();
-    mmi_lock_release(&mmi_arena_all.lock);
+    mmi_lock_release(&mmi_arena_lock);
     return slab != NULL;
 }
 
 // Fills the empty stack of a bin, by a quarter. False when there is no memory.
 MMI_FN bool mmi_heap_refill(mmi_heap *heap, mmi_bin *bin) {
     if (!bin->partial) mmi_heap_collect(heap, (unsigned)(bin - heap->bins));
-    if (!bin->partial && !mmi_heap_get_slab(heap, bin)) return false;
+    if (!bin->partial && !mmi_heap_get_slab(heap, bin, MMI_PARKED_ASKED) &&
+        !(mmi_heap_scavenge() && (bin->partial || mmi_heap_get_slab(heap, bin, MMI_PARKED_MOST))))
+        return false;
     mmi_slab *slab = bin->partial;
     unsigned take = (unsigned)(bin->limit - bin->bottom) / 4;
     if (take == 0) take = 1;
@@ -3984,7 +4063,7 @@ MMI_FN size_t mmi_heap_depth(unsigned size_index) {
 // A new heap, with the arena's lock held, or NULL.
 MMI_FN mmi_heap *mmi_heap_make(void) {
     size_t items = 0;
-    mmi_slab_fill_bins();
+    mmi_slab_fill_tables();
     if (mmi_arena_all.count == 0 && !mmi_arena_add()) return NULL;
     for (unsigned i = 0; i < MMI_SIZES; i++)
         items += mmi_heap_depth(i);
@@ -3996,6 +4075,7 @@ MMI_FN mmi_heap *mmi_heap_make(void) {
         bin->top = bin->bottom = item;
         item += mmi_heap_depth(i);
         bin->limit = mmi_heap_all.fill ? bin->bottom : item;
+        bin->live = mmi_slab_live(i);
     }
     heap->base = mmi_arenas[0].base;
     heap->unit_count = mmi_arenas[0].unit_count;
@@ -4013,37 +4093,32 @@ MMI_FN void mmi_heap_thread_ends(void *heap) {
 
 // A fork finds the shared data at rest.
 MMI_FN void mmi_heap_before_fork(void) {
-    mmi_lock_acquire(&mmi_arena_all.lock);
-    mmi_lock_acquire(&mmi_large.lock);
+    mmi_lock_acquire(&mmi_arena_lock);
+    mmi_lock_acquire(&mmi_large_lock);
 }
 
 MMI_FN void mmi_heap_after_fork(void) {
-    mmi_lock_release(&mmi_large.lock);
-    mmi_lock_release(&mmi_arena_all.lock);
+    mmi_lock_release(&mmi_large_lock);
+    mmi_lock_release(&mmi_arena_lock);
 }
 
 // In the child the other threads are gone, perhaps in the middle of a call: their heaps stay as
-// they are, and blocks that are freed to them are not used again. A slab may be marked as told
-// because one of them was about to tell it: now only those are that stand in a list which will be
-// read.
+// they are, and blocks that are freed to them are not used again. Some of them may have been about
+// to tell of a slab: so all are taken as not told, and those are swept whose owner is left.
 MMI_FN void mmi_heap_after_fork_in_child(void) {
-    mmi_heap *heap = mmi_heap_mine;
-    for (size_t i = 0; i < mmi_arena_all.count; i++)
-        for (size_t j = 0; j < mmi_arenas[i].fresh; j++)
-            mmi_atomic_byte_store(&mmi_arenas[i].units[j].told, 0);
-    for (mmi_heap *parked = mmi_heap_all.parked; parked; parked = parked->next_parked)
-        for (unsigned i = 0; i < MMI_SIZES; i++)
-            for (mmi_slab *slab = (mmi_slab *)parked->told[i]; slab; slab = slab->told_next)
-                mmi_atomic_byte_store(&slab->told, 1);
+    mmi_heap *own = mmi_heap_mine;
     mmi_heap_after_fork();
-    if (!mmi_heap_is_real(heap)) return;
-    for (unsigned i = 0; i < MMI_SIZES; i++)
-        mmi_atomic_word_store(&heap->told[i], 0);
+    for (mmi_heap *heap = mmi_heap_all.all; heap; heap = heap->next)
+        for (unsigned i = 0; i < MMI_SIZES; i++)
+            mmi_atomic_word_store(&heap->told[i], 0);
     for (size_t i = 0; i < mmi_arena_all.count; i++)
         for (size_t j = 0; j < mmi_arenas[i].fresh; j++) {
             mmi_slab *slab = &mmi_arenas[i].units[j];
-            unsigned count = mmi_heap_owner(slab) == heap ? mmi_slab_sweep(slab) : 0;
-            if (count) mmi_heap_note_free(heap, slab, count);
+            mmi_heap *owner = mmi_heap_owner(slab);
+            mmi_atomic_byte_store(&slab->told, 0);
+            if (!owner || (owner != own && !owner->parked)) continue;
+            unsigned count = mmi_slab_sweep(slab);
+            if (count) mmi_heap_note_free(owner, slab, count);
         }
 }
 
@@ -4053,8 +4128,11 @@ MMI_COLD void mmi_heap_start(void) {
 #if MMI_THREADS
     if (mmi_atomic_load(&mmi_heap_all.started) == 2) return;
     unsigned was = mmi_atomic_exchange(&mmi_heap_all.started, 1);
-    while (was == 1 && mmi_atomic_load(&mmi_heap_all.started) == 1)
-        mmi_os_yield();
+    if (was == 1) { // patience has an end: a fork's child may wait for a thread that is not there
+        for (unsigned i = 0; i < 1000 && mmi_atomic_load(&mmi_heap_all.started) == 1; i++)
+            mmi_os_yield();
+        return;
+    }
     if (was == 0) {
         mmi_os_at_thread_end(mmi_heap_thread_ends);
         mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
@@ -4063,21 +4141,29 @@ MMI_COLD void mmi_heap_start(void) {
 #endif
 }
 
+// A parked heap, or a new one; NULL where there is no memory for it.
+MMI_FN mmi_heap *mmi_heap_take(void) {
+    mmi_lock_acquire(&mmi_arena_lock);
+    mmi_heap *heap = mmi_heap_all.parked;
+    if (heap)
+        mmi_heap_all.parked = heap->next_parked;
+    else
+        heap = mmi_heap_make();
+    if (heap) heap->parked = false;
+    mmi_lock_release(&mmi_arena_lock);
+    return heap;
+}
+
 // The calling thread's heap; NULL where there is no memory for one. A thread that is at its end
 // gets one for this call only.
 MMI_FN mmi_heap *mmi_heap_enter(void) {
     mmi_heap *heap = mmi_heap_mine;
     bool gone = heap == &mmi_heap_gone;
     if (mmi_heap_is_real(heap)) return heap;
-    mmi_lock_acquire(&mmi_arena_all.lock);
-    heap = mmi_heap_all.parked;
-    if (heap)
-        mmi_heap_all.parked = heap->next_parked;
-    else
-        heap = mmi_heap_make();
-    mmi_lock_release(&mmi_arena_all.lock);
+    heap = mmi_heap_take();
     if (!heap) return NULL;
     mmi_heap_mine = heap;
+    mmi_heap_collect_all(heap); // also what is to be passed on
     if (gone) return heap;
     mmi_heap_start();
     mmi_os_thread_has(heap);
@@ -4085,36 +4171,34 @@ MMI_FN mmi_heap *mmi_heap_enter(void) {
 }
 
 #if MMI_POSIX && MMI_THREADS && MMI_GNUC && MMI_ELF
-// Is no block LIVE or REMOTE, and no other thread about to make one?
+// Is no block LIVE or REMOTE, and no other thread's heap in use? With both locks held.
 MMI_FN bool mmi_heap_is_unused(void) {
-    size_t heaps = mmi_heap_is_real(mmi_heap_mine) ? 1 : 0;
-    for (const mmi_heap *heap = mmi_heap_all.parked; heap; heap = heap->next_parked)
-        heaps++;
     for (const mmi_heap *heap = mmi_heap_all.all; heap; heap = heap->next)
-        heaps--;
-    if (heaps != 0 || mmi_atomic_word(&mmi_large.used) != 0) return false;
+        if (!heap->parked && heap != mmi_heap_mine) return false;
+    if (mmi_large.pool && mmi_large.pool->used != 0) return false;
     for (size_t i = 0; i < mmi_arena_all.count; i++)
         for (size_t j = 0; j < mmi_arenas[i].fresh; j++) {
             const mmi_slab *slab = &mmi_arenas[i].units[j];
-            if (mmi_heap_owner(slab) && mmi_slab_count(slab, MMI_STATE_LIVE) != 0) return false;
-            if (mmi_heap_owner(slab) && mmi_slab_count(slab, MMI_STATE_REMOTE) != 0) return false;
+            if (!mmi_heap_owner(slab)) continue;
+            if (mmi_slab_count(slab, slab->live) != 0) return false;
+            if (mmi_slab_count(slab, MMI_STATE_REMOTE) != 0) return false;
         }
     return true;
 }
 
 // A library that is unloaded leaves no function behind to be called at a thread's end, and no
-// memory if all its blocks are freed. The same is called when the program ends: there may be calls
-// after it, which start afresh.
-__attribute__((destructor, used)) static void mmi_heap_unloaded(void) {
+// memory if all its blocks are freed: so this comes after its own destructors. It is called when a
+// program ends, too; there may be calls after it, and other threads, which start afresh.
+__attribute__((destructor(101), used)) static void mmi_heap_unloaded(void) {
     mmi_os_no_thread_end();
-    mmi_lock_acquire(&mmi_arena_all.lock);
-    bool unused = mmi_heap_is_unused();
-    mmi_lock_release(&mmi_arena_all.lock);
-    if (!unused) return;
-    mmi_heap_mine = &mmi_heap_none;
-    mmi_heap_all.all = mmi_heap_all.parked = NULL;
-    mmi_large_end();
-    mmi_arena_end();
+    mmi_heap_before_fork();
+    if (mmi_heap_is_unused()) {
+        mmi_heap_mine = &mmi_heap_none;
+        mmi_heap_all.all = mmi_heap_all.parked = NULL;
+        mmi_large_end();
+        mmi_arena_end();
+    }
+    mmi_heap_after_fork();
 }
 #endif
 
@@ -4131,7 +4215,7 @@ MMI_INLINE void *mmi_heap_pop(mmi_bin *bin) {
     mmi_item *item = bin->top - 1;
     void *block = item->block;
     bin->top = item;
-    mmi_atomic_byte_store(item->state, MMI_STATE_LIVE);
+    mmi_atomic_byte_store(item->state, bin->live);
     return block;
 }
 
@@ -4141,9 +4225,7 @@ MMI_COLD void *mmi_heap_alloc_slow(size_t size) {
     if (!heap) return mmi_heap_failed();
     mmi_bin *bin = mmi_slab_bin(heap, size);
     void *block = NULL;
-    if (bin->top != bin->bottom || mmi_heap_refill(heap, bin) ||
-        (mmi_heap_scavenge() && mmi_heap_refill(heap, bin)))
-        block = mmi_heap_pop(bin);
+    if (bin->top != bin->bottom || mmi_heap_refill(heap, bin)) block = mmi_heap_pop(bin);
     if (gone) mmi_heap_thread_ends(heap);
     if (!block) return mmi_heap_failed();
     if (mmi_heap_all.fill)
@@ -4195,12 +4277,12 @@ MMI_FN void *mmi_heap_alloc_aligned(size_t alignment, size_t size) {
 // --- freeing
 
 // A live block of a slab's, as a pointer names it: its state, or NULL and what the pointer is.
-MMI_INLINE uint8_t *mmi_heap_locate(const mmi_slab *slab, const void *ptr, memmgr_error *error,
-                                    memmgr_block *around) {
+MMI_INLINE uint8_t *mmi_heap_locate(const mmi_slab *slab, const void *ptr, unsigned *size_index,
+                                    memmgr_error *error, memmgr_block *around) {
     bool starts = false;
     uint8_t *state = NULL;
-    if (mmi_heap_owner(slab)) state = mmi_slab_state(slab, (uintptr_t)ptr, &starts);
-    if (starts && mmi_atomic_byte(state) == MMI_STATE_LIVE) return state;
+    if (mmi_heap_owner(slab)) state = mmi_slab_state_any(slab, (uintptr_t)ptr, size_index, &starts);
+    if (starts && mmi_atomic_byte(state) == mmi_slab_live(*size_index)) return state;
     *error = mmi_slab_misuse_of(slab, (uintptr_t)ptr, around);
     return NULL;
 }
@@ -4211,12 +4293,15 @@ MMI_COLD memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
     memmgr_error error = MEMMGR_OK;
     mmi_slab *slab = mmi_arena_find((uintptr_t)ptr);
     if (!slab) return mmi_large_free(ptr, fill, around);
-    uint8_t *state = mmi_heap_locate(slab, ptr, &error, around);
+    unsigned size_index = 0;
+    uint8_t *state = mmi_heap_locate(slab, ptr, &size_index, &error, around);
     if (!state) return error;
-    if (fill >= 0) mmi_bytes_fill(ptr, fill, mmi_slab_size(slab->size_index));
+    if (fill >= 0) mmi_bytes_fill(ptr, fill, mmi_slab_size(size_index));
     mmi_heap *owner = mmi_heap_owner(slab);
-    if (owner != mmi_heap_mine)
-        return mmi_heap_free_remote(slab, state) ? MEMMGR_OK : MEMMGR_DOUBLE_FREE;
+    if (owner != mmi_heap_mine) {
+        bool freed = mmi_heap_free_remote(slab, state, mmi_slab_live(size_index));
+        return freed ? MEMMGR_OK : MEMMGR_DOUBLE_FREE;
+    }
     mmi_bin *bin = slab->bin;
     mmi_item item = {ptr, state};
     mmi_atomic_byte_store(state, MMI_STATE_CACHED);
@@ -4231,7 +4316,7 @@ MMI_INLINE bool mmi_heap_push(mmi_slab *slab, void *ptr) {
     bool starts;
     uint8_t *state = mmi_slab_state(slab, (uintptr_t)ptr, &starts);
     if (MMI_UNLIKELY(!starts)) return false;
-    if (MMI_UNLIKELY(mmi_atomic_byte(state) != MMI_STATE_LIVE)) return false;
+    if (MMI_UNLIKELY(mmi_atomic_byte(state) != slab->live)) return false;
     MMI_PAUSE("owner has seen LIVE");
     mmi_bin *bin = slab->bin;
     mmi_item *item = bin->top;
@@ -4256,21 +4341,23 @@ MMI_INLINE bool mmi_heap_free_short(void *ptr) {
 // The other short way: another thread's block, or one of a further arena.
 MMI_COLD bool mmi_heap_free_other(void *ptr) {
     mmi_slab *slab = mmi_arena_find((uintptr_t)ptr);
+    unsigned size_index;
     bool starts;
     if (!slab || mmi_heap_all.fill) return false;
     uintptr_t owner = mmi_atomic_word(&slab->owner);
     if (owner == (uintptr_t)mmi_heap_mine) return mmi_heap_push(slab, ptr);
     if (owner == 0) return false;
-    uint8_t *state = mmi_slab_state(slab, (uintptr_t)ptr, &starts);
-    return starts && mmi_heap_free_remote(slab, state);
+    uint8_t *state = mmi_slab_state_any(slab, (uintptr_t)ptr, &size_index, &starts);
+    return starts && mmi_heap_free_remote(slab, state, mmi_slab_live(size_index));
 }
 
 // The usable size of a live block; 0 for any other pointer, and what it is.
 MMI_FN size_t mmi_heap_size(const void *ptr, memmgr_error *error, memmgr_block *around) {
     const mmi_slab *slab = mmi_arena_find((uintptr_t)ptr);
     if (!slab) return mmi_large_size(ptr, error, around);
-    if (!mmi_heap_locate(slab, ptr, error, around)) return 0;
-    return mmi_slab_size(slab->size_index);
+    unsigned size_index = 0;
+    if (!mmi_heap_locate(slab, ptr, &size_index, error, around)) return 0;
+    return mmi_slab_size(size_index);
 }
 
 // A block of another size with the same content, in place where that is near enough. NULL, and the
@@ -4287,14 +4374,17 @@ MMI_FN void *mmi_heap_resize(void *ptr, size_t old, size_t size) {
     if (!block && !small && mmi_heap_scavenge()) block = mmi_large_alloc_roomy(size);
     if (!block) return small ? NULL : mmi_heap_failed();
     mmi_bytes_copy(block, ptr, size < old ? size : old);
+    if (mmi_heap_all.fill && size > old)
+        mmi_bytes_fill((char *)block + old, MMI_FILL_FRESH, size - old);
     return block;
 }
 
 MMI_FN size_t mmi_heap_trim(void) {
-    (void)mmi_heap_scavenge();
-    mmi_lock_acquire(&mmi_arena_all.lock);
+    (void)mmi_heap_give_all();
+    (void)mmi_large_sweep();
+    mmi_lock_acquire(&mmi_arena_lock);
     size_t given = mmi_arena_purge(mmi_arena_all.idle.count);
-    mmi_lock_release(&mmi_arena_all.lock);
+    mmi_lock_release(&mmi_arena_lock);
     return given + mmi_large_trim();
 }
 
@@ -4304,12 +4394,12 @@ MMI_FN void mmi_heap_note_misuse(void) { mmi_atomic_word_add(&mmi_heap_all.misus
 MMI_FN void mmi_heap_set_fill(bool fill) {
     mmi_heap *heap = mmi_heap_mine;
     if (mmi_heap_is_real(heap)) mmi_heap_flush(heap);
-    mmi_lock_acquire(&mmi_arena_all.lock);
+    mmi_lock_acquire(&mmi_arena_lock);
     mmi_heap_all.fill = fill;
     for (heap = mmi_heap_all.all; heap; heap = heap->next)
         for (unsigned i = 0; i < MMI_SIZES; i++)
             heap->bins[i].limit = heap->bins[i].bottom + (fill ? 0 : mmi_heap_depth(i));
-    mmi_lock_release(&mmi_arena_all.lock);
+    mmi_lock_release(&mmi_arena_lock);
 }
 
 #else
@@ -4676,7 +4766,7 @@ MMI_FN bool mmi_stats_units(mmi_unit_visitor visit, void *ctx) {
 MMI_FN bool mmi_stats_count_unit(const mmi_slab *unit, void *ctx) {
     memmgr_stats *out = (memmgr_stats *)ctx;
     size_t live = 0, size = mmi_slab_size(unit->size_index);
-    if (mmi_heap_owner(unit)) live = mmi_slab_count(unit, MMI_STATE_LIVE);
+    if (mmi_heap_owner(unit)) live = mmi_slab_count(unit, unit->live);
     out->live_blocks += live;
     out->used += live * size;
     out->free += MMI_UNIT - live * size;
@@ -4702,14 +4792,14 @@ MMI_FN void mmi_stats_add_large(memmgr_stats *out) {
 MMI_FN void mmi_stats_heap_get(memmgr_stats *out) {
     mmi_bytes_fill(out, 0, sizeof *out);
     mmi_stats_add_large(out);
-    mmi_lock_acquire(&mmi_arena_all.lock);
+    mmi_lock_acquire(&mmi_arena_lock);
     (void)mmi_stats_units(mmi_stats_count_unit, out);
     out->capacity += mmi_arena_capacity();
     for (const mmi_heap *heap = mmi_heap_all.all; heap; heap = heap->next)
         out->allocations += mmi_atomic_word(&heap->issued);
     if (mmi_heap_all.peak_used < out->used) mmi_heap_all.peak_used = out->used;
     out->peak_used = mmi_heap_all.peak_used;
-    mmi_lock_release(&mmi_arena_all.lock);
+    mmi_lock_release(&mmi_arena_lock);
     if (out->allocations < out->live_blocks) out->allocations = out->live_blocks;
     out->frees = out->allocations - out->live_blocks;
     out->overhead = out->capacity - out->used - out->free;
@@ -4747,9 +4837,9 @@ MMI_FN bool mmi_stats_walk_large(const memmgr_block *block, void *ctx) {
 MMI_FN bool mmi_stats_heap_walk(const void *heap, memmgr_visitor visit, void *ctx) {
     mmi_walk walk = {visit, ctx};
     (void)heap;
-    mmi_lock_acquire(&mmi_arena_all.lock);
+    mmi_lock_acquire(&mmi_arena_lock);
     bool finished = mmi_stats_units(mmi_stats_walk_unit, &walk);
-    mmi_lock_release(&mmi_arena_all.lock);
+    mmi_lock_release(&mmi_arena_lock);
     mmi_large_enter();
     if (finished && mmi_large.pool)
         finished = mmi_stats_walk(mmi_large.pool, mmi_stats_walk_large, &walk);
@@ -4760,22 +4850,25 @@ MMI_FN bool mmi_stats_heap_walk(const void *heap, memmgr_visitor visit, void *ct
 // Is an idle unit marked as one, and a slab in order? Adds to ctx, a size_t, its CACHED blocks.
 MMI_FN bool mmi_stats_unit_valid(const mmi_slab *unit, void *ctx) {
     const mmi_heap *owner = mmi_heap_owner(unit);
-    size_t counts[4] = {0, 0, 0, 0};
+    size_t cached = 0, idle = 0;
     if (mmi_arena_find(unit->start) != unit || unit->start % MMI_UNIT != 0) return false;
     if (!owner) return true;
-    size_t size = mmi_slab_size(unit->size_index), states = (size_t)64;
-    states <<= mmi_slab_order(unit->size_index);
+    size_t size = mmi_slab_size(unit->size_index);
     if (unit->size_index >= MMI_SIZES || unit->bin != &owner->bins[unit->size_index]) return false;
-    if (unit->count != MMI_UNIT / size || (uint64_t)unit->multiplier * size < (uint64_t)1 << 32)
+    if (unit->count != MMI_UNIT / size || unit->live != mmi_slab_live(unit->size_index) ||
+        unit->multiplier != mmi_slab_multipliers[unit->size_index] ||
+        unit->order < mmi_slab_order(unit->size_index))
         return false;
-    for (size_t i = 0; i < states; i++) {
+    for (size_t i = 0; i < (size_t)64 << unit->order; i++) {
         uint8_t state = mmi_atomic_byte(&unit->states[i]);
-        if (state > MMI_STATE_REMOTE || (i >= unit->count && state != MMI_STATE_FREE)) return false;
-        if (i < unit->cursor && state == MMI_STATE_FREE) return false;
-        counts[state] += i < unit->count;
+        if (state > MMI_STATE_REMOTE && state != unit->live) return false;
+        if (state != MMI_STATE_FREE && i >= unit->count) return false;
+        if (state == MMI_STATE_FREE && i < unit->cursor) return false;
+        idle += state == MMI_STATE_FREE && i < unit->count;
+        cached += state == MMI_STATE_CACHED;
     }
-    *(size_t *)ctx += counts[MMI_STATE_CACHED];
-    return counts[MMI_STATE_FREE] == unit->free_count && unit->listed == (unit->free_count != 0);
+    *(size_t *)ctx += cached;
+    return idle == unit->free_count && unit->listed == (idle != 0);
 }
 
 // Are the blocks on a bin's stack CACHED ones of its heap, and its list in order?
@@ -4797,7 +4890,7 @@ MMI_FN bool mmi_stats_bin_valid(const mmi_heap *heap, const mmi_bin *bin) {
 // Audits everything. No other thread may be in a call.
 MMI_FN bool mmi_stats_heap_valid(void) {
     size_t cached = 0, stacked = 0, idle = 0;
-    mmi_lock_acquire(&mmi_arena_all.lock);
+    mmi_lock_acquire(&mmi_arena_lock);
     bool valid = mmi_stats_units(mmi_stats_unit_valid, &cached);
     for (const mmi_heap *heap = mmi_heap_all.all; valid && heap; heap = heap->next)
         for (unsigned i = 0; valid && i < MMI_SIZES; i++) {
@@ -4808,7 +4901,7 @@ MMI_FN bool mmi_stats_heap_valid(void) {
          unit = unit->next, idle++)
         valid = valid && mmi_heap_owner(unit) == NULL && unit->listed;
     valid = valid && cached == stacked && idle == mmi_arena_all.idle.count;
-    mmi_lock_release(&mmi_arena_all.lock);
+    mmi_lock_release(&mmi_arena_lock);
     mmi_large_enter();
     if (mmi_large.pool) valid = valid && mmi_stats_pool_valid(mmi_large.pool);
     mmi_large_leave();
@@ -6257,7 +6350,7 @@ MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block) 
 extern "C" {
 #endif
 
-#if MMI_GNUC && MMI_ELF && !MMI_TCC
+#if MMI_GNUC && MMI_ELF && !MMI_TCC && !(defined(__cplusplus) && defined(MEMMGR_STATIC))
 #define MMI_OVERRIDE_IS(name)                                                                      \
     MMI_OVERRIDE_THROW __attribute__((alias(#name), visibility("default")));
 #define MMI_OVERRIDE(type, name, parameters, target, arguments)                                    \
@@ -6457,8 +6550,6 @@ const char MEMMGR_LINK = 0;
 #undef MMI_LIBC_LARGEST
 #undef MMI_LIBC_USABLE_SIZE
 #undef MMI_LIKELY
-#undef MMI_LINK_BYTES
-#undef MMI_LINK_MARK
 #undef MMI_MAGIC_OTHER
 #undef MMI_MAGIC_PLAIN
 #undef MMI_MAP_ANONYMOUS
@@ -6478,6 +6569,7 @@ const char MEMMGR_LINK = 0;
 #undef MMI_OVERRIDE_THROW
 #undef MMI_OVERRIDE_VOID
 #undef MMI_PARKED_ASKED
+#undef MMI_PARKED_MOST
 #undef MMI_PAUSE
 #undef MMI_POOL_SIZE
 #undef MMI_POSIX
