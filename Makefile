@@ -36,10 +36,13 @@ examples: ## only the examples
 preload: ## build/libmemmgr.so: memmgr for any program, by LD_PRELOAD
 	@mkdir -p build
 	$(CC) $(CFLAGS) -Wall -Wextra -fPIC -shared -fno-builtin -fvisibility=hidden \
-	    -ffunction-sections -fdata-sections -Wl,--gc-sections -o build/libmemmgr.so examples/preload.c -pthread
+	    -ffunction-sections -fdata-sections -Wl,--gc-sections \
+	    -o build/libmemmgr.so examples/preload/preload.c -pthread
 
-bench: ## speed, worst cases and packing, against the allocators found here
+bench: preload ## speed, worst cases, packing and memory, against the allocators found here
 	$(TOOLS) sh tests/bench.sh
+	$(TOOLS) BENCH_CHART=1 sh tests/bench_general.sh
+	$(TOOLS) sh tests/bench_fast.sh
 
 install: ## copy memmgr.h to DESTDIR/PREFIX/include
 	mkdir -p '$(INCLUDE)'

@@ -143,8 +143,8 @@
 //
 // With MEMMGR_OVERRIDE, and the switch, the implementation also defines malloc, free and the rest
 // of the C family, and when it is compiled as C++ the operators new and delete: the whole program,
-// its libraries included, then runs on memmgr. examples/preload.c makes a library of that for
-// programs that are not to be compiled anew.
+// its libraries included, then runs on memmgr. examples/preload/preload.c makes a library of that
+// for programs that are not to be compiled anew.
 //
 // WITHOUT THE SWITCH
 //
@@ -3172,6 +3172,7 @@ MMI_INLINE uint8_t *mmi_slab_state(const mmi_slab *slab, uintptr_t address, bool
 MMI_INLINE uint8_t *mmi_slab_state_any(const mmi_slab *slab, uintptr_t address,
                                        unsigned *size_index, bool *starts) {
     *size_index = mmi_atomic_half_acquire(&slab->size_index);
+    MMI_PAUSE("size of another's slab seen");
     uint32_t multiplier = mmi_slab_multipliers[*size_index];
     uint64_t product = (uint64_t)(address & (MMI_UNIT - 1)) * multiplier;
     *starts = (uint32_t)product < multiplier;
@@ -3885,6 +3886,7 @@ MMI_FN void mmi_heap_collect_all(mmi_heap *heap) {
 
 // Frees a block of another thread's. Two threads that free it at once: the first one's state stays.
 MMI_FN bool mmi_heap_free_remote(mmi_slab *slab, uint8_t *state, uint8_t live) {
+    MMI_PAUSE("about to claim");
     if (!mmi_atomic_byte_claim(state, live, MMI_STATE_REMOTE)) return false;
     MMI_PAUSE("claimed and not told");
     if (!mmi_atomic_byte_ordered(&slab->told)) mmi_heap_tell(slab);
@@ -4037,9 +4039,10 @@ MMI_FN bool mmi_heap_get_slab(mmi_heap *heap, mmi_bin *bin, size_t asked) {
 // Fills the empty stack of a bin, by a quarter. False when there is no memory.
 MMI_FN bool mmi_heap_refill(mmi_heap *heap, mmi_bin *bin) {
     if (!bin->partial) mmi_heap_collect(heap, (unsigned)(bin - heap->bins));
-    if (!bin->partial && !mmi_heap_get_slab(heap, bin, MMI_PARKED_ASKED) &&
-        !(mmi_heap_scavenge() && (bin->partial || mmi_heap_get_slab(heap, bin, MMI_PARKED_MOST))))
-        return false;
+    if (!bin->partial && !mmi_heap_get_slab(heap, bin, MMI_PARKED_ASKED)) {
+        (void)mmi_heap_scavenge();
+        if (!bin->partial && !mmi_heap_get_slab(heap, bin, MMI_PARKED_MOST)) return false;
+    }
     mmi_slab *slab = bin->partial;
     unsigned take = (unsigned)(bin->limit - bin->bottom) / 4;
     if (take == 0) take = 1;

@@ -3,7 +3,8 @@
 #
 #     make bench                      all of it: some minutes
 #     BENCH_QUICK=1 make bench        shorter runs, fewer rows: less than a minute
-#     BENCH_ONLY="speed pack" ...     some of: speed delay fill pack brim steps
+#     BENCH_ONLY="speed pack" ...     some of: speed delay fill pack brim steps; with `make bench`
+#                                     also: general, the general calls (bench_general.sh), and fast
 #
 # Everything is compiled and measured anew; nothing outside build/bench is written. Allocators that
 # are not installed are left out. CC, CXX, CFLAGS (default -O2) and CXXFLAGS are honoured.
@@ -18,6 +19,10 @@ CXX=${CXX:-c++}
 CFLAGS=${CFLAGS:--O2}
 CXXFLAGS=${CXXFLAGS:-$CFLAGS}
 BENCH_ONLY=${BENCH_ONLY:-speed delay fill pack brim steps}
+case " $BENCH_ONLY " in
+*' speed '* | *' delay '* | *' fill '* | *' pack '* | *' brim '* | *' steps '*) ;;
+*) exit 0 ;; # only what other scripts do
+esac
 MIB=1048576
 M64=$((64 * MIB))
 

@@ -9,6 +9,7 @@
 # how it was compiled. The caller's call and the jump into the library are within it, three to four
 # instructions. Counts are kept for 64 B: "name malloc free". BENCH_EXTRA as in bench_general.sh.
 set -eu
+case " ${BENCH_ONLY:-fast} " in *' fast '*) ;; *) exit 0 ;; esac
 cd "$(dirname "$0")/.."
 out=build/bench
 kept=tests/bench_fast.txt

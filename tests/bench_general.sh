@@ -10,12 +10,13 @@
 # BENCH_ROUNDS        how often everything is run, default 5: the median counts
 # BENCH_BASE=name     the allocator the others are compared with, default memmgr
 # BENCH_EXTRA="name=/path/lib.so ..."   more allocators
-# BENCH_ONLY2         programs by name, as the arguments are
+# BENCH_PROGRAMS         programs by name, as the arguments are
 #
 # The figures of the last run stay in build/bench/general.tsv. memmgr is build/libmemmgr.so. What is
 # not installed is skipped, and a line says so. Nothing outside build/bench is written, and nothing
 # is fetched: all input is made here. CC is honoured.
 set -eu
+case " ${BENCH_ONLY:-general} " in *' general '*) ;; *) exit 0 ;; esac
 cd "$(dirname "$0")/.."
 out=build/bench
 input=$out/input
@@ -337,7 +338,7 @@ main() {
         ;;
     esac
     wanted=
-    for name in "$@" ${BENCH_ONLY2:-}; do
+    for name in "$@" ${BENCH_PROGRAMS:-}; do
         case $name in
         patterns) wanted="$wanted $patterns" ;;
         programs) wanted="$wanted $PROGRAMS" ;;

@@ -14,7 +14,7 @@
 #define USE_MEMORY_MGR
 #define MEMMGR_IMPLEMENTATION
 #define MEMMGR_OVERRIDE
-#include "../memmgr.h"
+#include "../../memmgr.h"
 
 #include <stdio.h>
 #include <stdlib.h>
