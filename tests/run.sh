@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh [stage...]: every test, or those of the stages named:
-# programs switch header sanitize preload configs
+# programs switch header sanitize plugin preload configs
 #
 # CC, CFLAGS and SEED are honoured; SCALE is the percentage of the random work. Everything that is
 # built goes to build/tests. The configs run beside the others; what a stage prints is shown when it
@@ -76,6 +76,18 @@ stage_programs()
     build test_general.no_os "tests/test_general.c" -DUSE_MEMORY_MGR -DMEMMGR_NO_THREADS \
         -DMEMMGR_NO_OS -DMEMMGR_STATIC_HEAP_SIZE=8000000 &&
         run_program test_general.no_os "$out/test_general.no_os"
+}
+
+# A library with a memmgr of its own that comes and goes.
+stage_plugin()
+{
+    if ! $CC $CFLAGS -Wall -Wextra -DUSE_MEMORY_MGR -shared -fPIC -o "$out/plugin.so" \
+        tests/plugin/plugin.c -pthread >"$out/plugin.log" 2>&1; then
+        echo "  plugin: skipped, $CC makes no shared library here"
+        return
+    fi
+    build plugin tests/plugin/host.c -DUSE_MEMORY_MGR -ldl &&
+        run_program plugin "$out/plugin" "$PWD/$out/plugin.so"
 }
 
 # Programs that know nothing of memmgr, on Linux.
@@ -155,7 +167,7 @@ show_stage()
     cat "$out/stage_$1.out"
 }
 
-[ $# -gt 0 ] || set -- programs switch header sanitize preload configs
+[ $# -gt 0 ] || set -- programs switch header sanitize plugin preload configs
 failed=
 beside=
 case " $* " in
