@@ -1237,27 +1237,28 @@ struct memmgr_pool {
 
 #if MMI_HAS_HEAPS
 
+// clang-format off
+//
 // Small blocks, up to 32 KiB, lie in SLABS: a slab is one UNIT of 64 KiB, cut into blocks of one
 // size. An ARENA is a row of units, with a descriptor, an mmi_slab, for each:
 //
-//   [ mmi_slab 0 | 1 | ... ]   [ unit 0: slab of 48 B | unit 1: slab of 4 KiB | unit 2: idle | ...
-//   ]
+//   [ mmi_slab 0 | 1 | 2 | .. ]      [ unit 0: 48 B | unit 1: 4 KiB | unit 2: idle | .. ]
 //
-// What is known about a block stands in a byte outside of it, its STATE; slab->states[i] is the
-// i-th block's. A slab belongs to one thread heap, its owner, and only the owner hands out its
-// blocks:
+// What is known about a block stands in a byte outside of it, its STATE: slab->states[i] is the
+// i-th block's. A slab belongs to one heap, its owner, and only the owner hands out its blocks:
 //
-//   FREE     idle in its slab                    --.  owner's refill
-//   CACHED   idle on its owner's stack           <-'  --. memmgr_malloc
-//   LIVE     the program's                            <-'  memmgr_free: to CACHED, or FREE when the
-//   REMOTE   freed by another thread, not yet             stack is full; by others to REMOTE
-//            noticed by the owner, who makes it FREE
+//   FREE     idle in its slab                      ---.  mmi_slab_take, when the stack is empty
+//   CACHED   idle on its owner's stack             <--'  ---.  memmgr_malloc
+//   LIVE     the program's                               <--'  memmgr_free: CACHED again; when the
+//                                                             stack is full its older half is FREE
+//   REMOTE   freed by another thread, until its owner takes notice: FREE
 //
 //   slab->count == FREE + CACHED + LIVE + REMOTE        slab->free_count == FREE
 //
 // A byte instead of a bit, so that handing out a block is a store that waits for nothing. LIVE
-// names the size, too: a thread that frees a block too late, when the unit has been cut anew, frees
-// none.
+// names the size, too: a thread that frees too late, when the unit has been cut anew, frees none.
+//
+// clang-format on
 enum {
     MMI_STATE_FREE = 0,
     MMI_STATE_CACHED = 1,
