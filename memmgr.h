@@ -1522,8 +1522,13 @@ MMI_FN uint32_t mmi_os_clock(void) { return (uint32_t)GetTickCount(); }
 #if MMI_THREADS && MMI_HAS_HEAPS
 static DWORD mmi_os_key = FLS_OUT_OF_INDEXES;
 
+static void (*mmi_os_thread_end)(void *);
+
+static void WINAPI mmi_os_fiber_ends(void *value) { mmi_os_thread_end(value); }
+
 MMI_FN void mmi_os_at_thread_end(void (*end)(void *)) {
-    mmi_os_key = FlsAlloc((PFLS_CALLBACK_FUNCTION)(void (*)(void))end);
+    mmi_os_thread_end = end;
+    mmi_os_key = FlsAlloc(mmi_os_fiber_ends);
 }
 MMI_FN void mmi_os_thread_has(void *value) {
     if (mmi_os_key != FLS_OUT_OF_INDEXES) (void)FlsSetValue(mmi_os_key, value);
