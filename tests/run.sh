@@ -127,7 +127,7 @@ stage_sanitize()
     if has_sanitizer address,undefined; then
         set -- -fsanitize=address,undefined -fno-sanitize-recover=all
         for name in model pool misuse edges grow general strategy draw report bound threads fork \
-            exhaustion; do
+            exhaustion regress holes; do
             build "test_$name.asan" "tests/test_$name.c" -DUSE_MEMORY_MGR "$@" &&
                 run_program "test_$name.asan" "$out/test_$name.asan"
         done
@@ -141,7 +141,7 @@ stage_sanitize()
     if has_sanitizer thread; then
         build test_general.tsan tests/test_general.c -DUSE_MEMORY_MGR -fsanitize=thread &&
             run_program test_general.tsan "$out/test_general.tsan" threads
-        for name in test_threads test_fork stress_threads; do
+        for name in test_threads test_fork test_regress test_holes stress_threads; do
             build "$name.tsan" "tests/$name.c" -DUSE_MEMORY_MGR -fsanitize=thread &&
                 run_program "$name.tsan" "$out/$name.tsan"
         done

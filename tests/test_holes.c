@@ -8,7 +8,7 @@ static void hole_pause(const char *point);
 #include "support.h"
 #include "threads.h"
 
-#if HAVE_THREADS && SWITCH_ON
+#if HAVE_THREADS && SWITCH_ON && defined(__unix__)
 #include <semaphore.h>
 #include <string.h>
 
@@ -108,6 +108,16 @@ static void free_one_stopping_when_claimed(void *block) {
 
 static void free_one_stopping_before_telling(void *block) {
     stop_at = "about to tell the owner";
+    memmgr_free(block);
+}
+
+static void free_one_stopping_when_size_is_seen(void *block) {
+    stop_at = "size of another's slab seen";
+    memmgr_free(block);
+}
+
+static void free_one_stopping_before_the_claim(void *block) {
+    stop_at = "about to claim";
     memmgr_free(block);
 }
 
@@ -255,11 +265,157 @@ static void test_holes_told_to_the_old_owner(void) {
     servant_end(&other);
 }
 
+// --- A free that comes too late ---
+
+// Blocks of one size. Each names its place here: so it shows when one is handed out twice.
+enum { HELD_MAX = 3 * 4096 };
+
+typedef struct {
+    size_t size, count;
+    void *blocks[HELD_MAX];
+    uintptr_t last; // hold_until: the address of the last one
+} holding;
+
+static void hold_one(holding *own) {
+    void **block = (void **)memmgr_malloc(own->size);
+    if (!CHECK(block != NULL)) return;
+    *block = &own->blocks[own->count];
+    own->blocks[own->count++] = block;
+}
+
+// Some slabs.
+static void hold(void *ctx) {
+    holding *own = (holding *)ctx;
+    while (own->count < 3 * UNIT / own->size)
+        hold_one(own);
+}
+
+static void hold_until(void *ctx) {
+    holding *own = (holding *)ctx;
+    while (own->count < HELD_MAX) {
+        hold_one(own);
+        if ((uintptr_t)own->blocks[own->count - 1] == own->last) return;
+    }
+    FAIL("the unit is not used again");
+}
+
+static void drop_from(holding *own, size_t first, size_t step) {
+    for (size_t i = first; i < own->count; i += step) {
+        void **block = (void **)own->blocks[i];
+        if (!block) continue;
+        CHECK(*block == &own->blocks[i]);
+        memmgr_free(block);
+        own->blocks[i] = NULL;
+    }
+}
+
+static void drop(void *ctx) {
+    drop_from((holding *)ctx, 0, 1);
+    ((holding *)ctx)->count = 0;
+}
+
+static void drop_half(void *ctx) { drop_from((holding *)ctx, 1, 2); }
+
+// A block, and what its unit is cut into before it is freed once more. That size's blocks are
+// handed out up to the one at `last`, which lies before the block's own place: so the pointer is
+// idle.
+typedef struct {
+    size_t size, offset, anew, last;
+} late_case;
+
+static const late_case late_cases[] = {
+    {16, 64000, 32768, 0},      // far more states than the new size has: those of which unit?
+    {3072, 30720, 640, 6400},   // the 10th state is a LIVE block's again, of another size
+    {3072, 30720, 12288, 0},    // or of none
+    {3072, 30720, 3072, 15360}, // the same size, and the block has not been handed out
+};
+
+static holding held_old, held_anew, held_others, held_again;
+
+static void hold_at_first(const late_case *one) {
+    held_old.size = held_others.size = held_again.size = one->size;
+    held_anew.size = one->anew;
+}
+
+// Takes the block out of its list.
+static void *late_block(const late_case *one) {
+    for (size_t i = 0; i < held_old.count; i++) {
+        void *block = held_old.blocks[i];
+        if ((uintptr_t)block % UNIT != one->offset) continue;
+        held_old.blocks[i] = NULL;
+        return block;
+    }
+    return NULL;
+}
+
+// All that was handed out since is as it was, and stays its holder's.
+static void check_the_others(servant *owner, servant *late, size_t live) {
+    CHECK_EQUAL(live_blocks(), live);
+    CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
+    servant_do(late, drop_half, &held_others); // so that what became REMOTE would be found
+    servant_do(owner, hold, &held_again);
+    servant_do(owner, drop, &held_others);
+    servant_do(owner, drop, &held_again);
+    servant_do(owner, drop, &held_anew);
+    servant_do(owner, trim, NULL);
+    CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
+    CHECK_SILENT();
+}
+
+// The owner's own free is the first, sooner than the late one or while that is stopped.
+static void late_free(const late_case *one, void (*stopping)(void *block), bool sooner) {
+    servant owner, late;
+    start();
+    servant_start(&owner);
+    servant_start(&late);
+    size_t before = live_blocks();
+    hold_at_first(one);
+    servant_do(&owner, hold, &held_old);
+    void *block = late_block(one);
+    REQUIRE(block != NULL);
+    held_anew.last = (uintptr_t)block / UNIT * UNIT + one->last;
+    if (sooner) servant_do(&owner, free_one, block);
+    servant_stop(&late, stopping, block);
+    if (!sooner) servant_do(&owner, free_one, block);
+    servant_do(&owner, drop, &held_old);
+    servant_do(&owner, trim, NULL);
+    servant_do(&owner, hold_until, &held_anew);
+    if (one->anew != one->size) servant_do(&owner, hold, &held_others);
+    size_t live = live_blocks();
+    CHECK_SILENT();
+    servant_resume(&late);
+    CHECK(reports.last.pointer == block);
+    CHECK_REPORTED(MEMMGR_DOUBLE_FREE);
+    check_the_others(&owner, &late, live);
+    CHECK_EQUAL(live_blocks(), before);
+    servant_end(&owner);
+    servant_end(&late);
+}
+
+static void late_free_each(void (*stopping)(void *block)) {
+    for (size_t i = 0; i < sizeof late_cases / sizeof *late_cases; i++) {
+        late_free(&late_cases[i], stopping, true);
+        late_free(&late_cases[i], stopping, false);
+    }
+}
+
+// A thread that frees a block once more has seen of what size its slab is, and then it is not.
+static void test_holes_unit_cut_anew_when_size_is_seen(void) {
+    late_free_each(free_one_stopping_when_size_is_seen);
+}
+
+// The same when it knows the block's state, too.
+static void test_holes_unit_cut_anew_before_the_claim(void) {
+    late_free_each(free_one_stopping_before_the_claim);
+}
+
 static const test_case tests[] = {
     TEST(test_holes_owner_sees_a_claim),
     TEST(test_holes_two_free_at_once),
     TEST(test_holes_slab_reused_before_it_is_told),
     TEST(test_holes_told_to_the_old_owner),
+    TEST(test_holes_unit_cut_anew_when_size_is_seen),
+    TEST(test_holes_unit_cut_anew_before_the_claim),
 };
 
 int main(int argc, char **argv) { return TEST_MAIN(tests, argc, argv); }
