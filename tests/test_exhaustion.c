@@ -78,6 +78,7 @@ static inline void *failing_mremap(void *at, size_t old, size_t size, int flags,
 #endif
 #endif
 
+#include "addresses.h"
 #include "workers.h"
 
 #if HAVE_THREADS
@@ -515,15 +516,6 @@ static void test_exhaustion_limit_of_data(void) {
 
 // A process that had memory before it was limited, and a thread that starts without any. What was
 // mapped or reserved before counts, so the limit is above that; the thread's stack is below it.
-static size_t addresses_now(void) {
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (!file) return 0;
-    if (fscanf(file, "%lu", &pages) != 1) pages = 0;
-    fclose(file);
-    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static void thread_fills_up(void *served) { *(size_t *)served = fill_up(30000); }
 
 static void limited_late(void *ctx) {

@@ -4,6 +4,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE // barriers under a strict -std=c11
 #endif
+#include "../addresses.h"
 #include "../support.h"
 
 #include <dlfcn.h>
@@ -22,15 +23,6 @@ static void *call_it(void *library) {
     int (*work)(void) = work_of(library);
     CHECK(work && work() == 0);
     return NULL;
-}
-
-static size_t addresses_now(void) {
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (!file) return 0;
-    if (fscanf(file, "%lu", &pages) != 1) pages = 0;
-    fclose(file);
-    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 static void load_and_unload(bool in_thread) {
