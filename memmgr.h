@@ -72,7 +72,7 @@
 // HOW THE GENERAL CALLS WORK
 //
 // Each thread has a heap, and there, for each of 40 sizes, a stack of blocks that are ready. To
-// allocate is to take the top of a stack and to store LIVE in the block's state: 18 instructions,
+// allocate is to take the top of a stack and to store LIVE in the block's state: 19 instructions,
 // no lock, no atomic operation. To free is to find the descriptor of the pointer's unit, by a
 // shift, and the block's number in it, by a multiplication, whose remainder tells whether the
 // pointer is the block's first byte; to see that the state is LIVE; and to push the block: 35
@@ -197,7 +197,8 @@
 //   MEMMGR_NO_OS             no operating system: pools in buffers, general calls in a static array
 //   MEMMGR_STATIC_HEAP_SIZE  bytes of that array (default 65536)
 //   MEMMGR_HUGE_PAGES        ask the system for huge pages; without it they are left to the system
-//   MEMMGR_OVERRIDE          define malloc, free and the rest, and C++'s new and delete, as well
+//   MEMMGR_OVERRIDE          define malloc, free and the rest, and C++'s new and delete, as well:
+//                            beside MEMMGR_IMPLEMENTATION, and with the switch
 //   MEMMGR_ASSERT(condition) what becomes of a bug of memmgr's own (default: nothing)
 //   MEMMGR_ABORT_ON_MISUSE   the default error handler aborts after its line, for leaks too
 //   MEMMGR_LOCK()            enter and leave one critical section around whatever needs a lock, for
@@ -4808,6 +4809,8 @@ MMI_FN void mmi_stats_heap_get(memmgr_stats *out) {
         out->allocations += mmi_atomic_word(&heap->issued);
     if (mmi_heap_all.peak_used < out->used) mmi_heap_all.peak_used = out->used;
     out->peak_used = mmi_heap_all.peak_used;
+    if (mmi_arena_has_idle() && out->largest_free < MMI_SMALL_MAX)
+        out->largest_free = MMI_SMALL_MAX;
     mmi_lock_release(&mmi_arena_lock);
     if (out->allocations < out->live_blocks) out->allocations = out->live_blocks;
     out->frees = out->allocations - out->live_blocks;
