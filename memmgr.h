@@ -3089,16 +3089,24 @@ MMI_FN size_t mmi_pool_purge(const mmi_segment *segment, mmi_run run, size_t pag
     return start < end ? mmi_os_purge((void *)start, end - start) : 0;
 }
 
-// Gives the idle pages of a segment back. Bytes.
-MMI_FN size_t mmi_pool_purge_segment(const mmi_segment *segment) {
+// Gives back the idle pages among the first `end` granules of a segment, all but the first `keep`
+// idle granules. Bytes.
+MMI_FN size_t mmi_pool_purge_segment(const mmi_segment *segment, uint32_t end, size_t keep) {
     const mmi_entry *map = mmi_map_of(segment);
     size_t given = 0, page = mmi_os_page();
     unsigned code = mmi_index_code((uint32_t)(page >> MMI_GRANULE_SHIFT));
     uint32_t entry = 0;
     for (; (entry = mmi_index_next(segment, entry, code)) != MMI_NONE; entry++) {
         uint64_t left = mmi_map_runs(map, entry);
-        for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;)
+        for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;) {
+            if (run.at >= end) return given;
+            if (run.length > end - run.at) run.length = end - run.at;
+            uint32_t kept = run.length < keep ? run.length : (uint32_t)keep;
+            keep -= kept;
+            run.at += kept;
+            run.length -= kept;
             given += mmi_pool_purge(segment, run, page);
+        }
     }
     return given;
 }
@@ -3108,8 +3116,10 @@ MMI_FN size_t mmi_pool_trim(memmgr_pool *pool) {
     size_t given = pool->capacity;
     mmi_pool_sweep(pool);
     given -= pool->capacity;
-    for (uint32_t i = 0; i < pool->segment_count; i++)
-        given += mmi_pool_purge_segment(mmi_pool_segment(pool, i));
+    for (uint32_t i = 0; i < pool->segment_count; i++) {
+        const mmi_segment *segment = mmi_pool_segment(pool, i);
+        given += mmi_pool_purge_segment(segment, segment->granule_count, 0);
+    }
     return given;
 }
 
@@ -3163,14 +3173,19 @@ MMI_FN unsigned mmi_slab_order(unsigned size_index) {
     return order;
 }
 
-// The state of the block that an address lies in, and whether it is the block's first byte, in a
-// slab of the caller's: one multiplication tells both. With m = 2^32 / size, rounded up, and e = m
-// * size - 2^32 < size, the address k * size + r makes (k << 32) + k * e + r * m; and (k + 1) * e <
-// m for all sizes here, so the high half is k, and the low half is below m just when r is 0.
+// The number of the block that an address lies in, and whether it is the block's first byte: one
+// multiplication tells both. With m = 2^32 / size, rounded up, and e = m * size - 2^32 < size, the
+// address k * size + r makes (k << 32) + k * e + r * m; and (k + 1) * e < m for all sizes here, so
+// the high half is k, and the low half is below m just when r is 0.
+MMI_INLINE size_t mmi_slab_number(uintptr_t address, uint32_t multiplier, bool *starts) {
+    uint64_t product = (uint64_t)(address & (MMI_UNIT - 1)) * multiplier;
+    *starts = (uint32_t)product < multiplier;
+    return (size_t)(product >> 32);
+}
+
+// The state of that block, in a slab of the caller's.
 MMI_INLINE uint8_t *mmi_slab_state(const mmi_slab *slab, uintptr_t address, bool *starts) {
-    uint64_t product = (uint64_t)(address & (MMI_UNIT - 1)) * slab->multiplier;
-    *starts = (uint32_t)product < slab->multiplier;
-    return slab->states + (size_t)(product >> 32);
+    return slab->states + mmi_slab_number(address, slab->multiplier, starts);
 }
 
 // The same in any slab, which another thread may be giving back or cutting anew: what is said fits
@@ -3180,10 +3195,8 @@ MMI_INLINE uint8_t *mmi_slab_state_any(const mmi_slab *slab, uintptr_t address,
                                        unsigned *size_index, bool *starts) {
     *size_index = mmi_atomic_half_acquire(&slab->size_index);
     MMI_PAUSE("size of another's slab seen");
-    uint32_t multiplier = mmi_slab_multipliers[*size_index];
-    uint64_t product = (uint64_t)(address & (MMI_UNIT - 1)) * multiplier;
-    *starts = (uint32_t)product < multiplier;
-    return mmi_atomic_bytes(&slab->states) + (size_t)(product >> 32);
+    size_t number = mmi_slab_number(address, mmi_slab_multipliers[*size_index], starts);
+    return mmi_atomic_bytes(&slab->states) + number;
 }
 
 MMI_INLINE uint8_t mmi_slab_live(unsigned size_index) {
@@ -3575,47 +3588,29 @@ MMI_FN void mmi_large_leave(void) {
     mmi_lock_release(&mmi_large_lock);
 }
 
-// Bytes that have been used, of all segments.
+// Bytes that have been used, of all segments. What is fresh has no part of the map and the index
+// either: 17 bytes for an entry.
 MMI_FN size_t mmi_large_capacity(void) {
     const memmgr_pool *pool = mmi_large.pool;
-    if (!pool) return 0;
     const mmi_segment *first = mmi_pool_first(pool);
     size_t fresh = (size_t)(first->granule_count - mmi_large.touched) << MMI_GRANULE_SHIFT;
     size_t tables = first->granules_offset - (mmi_large.touched / MMI_ENTRY_GRANULES) * 17;
-    return pool->capacity - fresh - (first->granules_offset > tables ? tables : 0);
+    return pool->capacity - fresh - tables;
 }
 
-// Bytes that are free in what was touched of the first segment, and in the others.
+// The granules of a segment that have been used.
+MMI_FN uint32_t mmi_large_touched(const mmi_segment *segment) {
+    bool first = segment == mmi_pool_first(mmi_large.pool);
+    return first ? mmi_large.touched : segment->granule_count;
+}
+
+// Bytes that are free in what has been used.
 MMI_FN size_t mmi_large_idle(void) {
     const memmgr_pool *pool = mmi_large.pool;
-    size_t granules = mmi_large.touched;
+    size_t granules = 0;
     for (uint32_t i = 0; i < pool->segment_count; i++)
-        if (mmi_pool_segment(pool, i) != mmi_pool_first(pool))
-            granules += mmi_pool_segment(pool, i)->granule_count;
+        granules += mmi_large_touched(mmi_pool_segment(pool, i));
     return (granules << MMI_GRANULE_SHIFT) - pool->used;
-}
-
-// Gives back the idle pages of the first segment, all but the first `keep` bytes of them. Bytes.
-MMI_FN size_t mmi_large_purge(size_t keep) {
-    const mmi_segment *segment = mmi_pool_first(mmi_large.pool);
-    const mmi_entry *map = mmi_map_of(segment);
-    size_t given = 0, page = mmi_os_page();
-    unsigned code = mmi_index_code((uint32_t)(page >> MMI_GRANULE_SHIFT));
-    uint32_t entry = 0;
-    for (; (entry = mmi_index_next(segment, entry, code)) != MMI_NONE; entry++) {
-        uint64_t left = mmi_map_runs(map, entry);
-        for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;) {
-            if (run.at >= mmi_large.touched) return given;
-            if (run.length > mmi_large.touched - run.at) run.length = mmi_large.touched - run.at;
-            uint32_t kept = run.length;
-            if (kept > keep >> MMI_GRANULE_SHIFT) kept = (uint32_t)(keep >> MMI_GRANULE_SHIFT);
-            keep -= (size_t)kept << MMI_GRANULE_SHIFT;
-            run.at += kept;
-            run.length -= kept;
-            given += mmi_pool_purge(segment, run, page);
-        }
-    }
-    return given;
 }
 
 // From time to time gives back what has not been needed since the last time: that much, from the
@@ -3626,7 +3621,9 @@ MMI_FN void mmi_large_tick(void) {
     if (idle < mmi_large.least_idle) mmi_large.least_idle = idle;
     if (now - mmi_large.ticked < MMI_IDLE_MILLISECONDS) return;
     mmi_large.ticked = now;
-    if (mmi_large.least_idle >= MMI_UNIT) (void)mmi_large_purge(idle - mmi_large.least_idle);
+    size_t keep = (idle - mmi_large.least_idle) >> MMI_GRANULE_SHIFT;
+    if (mmi_large.least_idle >= MMI_UNIT)
+        (void)mmi_pool_purge_segment(mmi_pool_first(mmi_large.pool), mmi_large.touched, keep);
     mmi_large.least_idle = idle;
 }
 
@@ -3736,11 +3733,11 @@ MMI_FN void mmi_large_end(void) {
 
 // Gives the idle pages back. Bytes.
 MMI_FN size_t mmi_large_trim(void) {
+    size_t given = 0;
     mmi_large_enter();
-    size_t given = mmi_large.pool ? mmi_large_purge(0) : 0;
     for (uint32_t i = 0; mmi_large.pool && i < mmi_large.pool->segment_count; i++) {
         const mmi_segment *segment = mmi_pool_segment(mmi_large.pool, i);
-        if (segment != mmi_pool_first(mmi_large.pool)) given += mmi_pool_purge_segment(segment);
+        given += mmi_pool_purge_segment(segment, mmi_large_touched(segment), 0);
     }
     mmi_large_leave();
     return given;

@@ -111,21 +111,6 @@ static bool verdict_open(void) {
     return true;
 }
 
-// The work in a child: whether it ended well.
-static bool in_child(job work, void *ctx) {
-    int status = 1;
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        alarm(120);
-        own_reports_start();
-        work(ctx);
-        fflush(stdout);
-        _exit(test_failures == 0 ? 0 : 1);
-    }
-    return CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
-}
-
 // --- The workload --------------------------------------------------------------------------------
 
 // Blocks of all sizes, up to some that are half of what there is. Their first and last bytes bear a

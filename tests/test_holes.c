@@ -5,8 +5,7 @@
 static void hole_pause(const char *point);
 #define MMI_PAUSE(point) hole_pause(point)
 #endif
-#include "support.h"
-#include "threads.h"
+#include "workers.h"
 
 #if HAVE_THREADS && SWITCH_ON && defined(__unix__)
 #include <semaphore.h>
@@ -25,55 +24,25 @@ static void hole_pause(const char *point) {
     sem_wait(&go_on);
 }
 
-// A thread that does one thing after another, so that it can be an owner who waits.
-typedef struct {
-    pthread_t thread;
-    sem_t asked, done;
-    void (*work)(void *ctx);
-    void *ctx;
-} servant;
+static void free_one(void *block) { memmgr_free(block); }
 
-static void *servant_run(void *ctx) {
-    servant *own = (servant *)ctx;
-    for (;;) {
-        sem_wait(&own->asked);
-        if (!own->work) return NULL;
-        own->work(own->ctx);
-        sem_post(&own->done);
-    }
+static const char *stop_there; // for the next to be stopped
+
+static void free_and_stop(void *block) {
+    stop_at = stop_there;
+    memmgr_free(block);
 }
 
-static void servant_start(servant *own) {
-    sem_init(&own->asked, 0, 0);
-    sem_init(&own->done, 0, 0);
-    REQUIRE(pthread_create(&own->thread, NULL, servant_run, own) == 0);
-}
-
-static void servant_ask(servant *own, void (*work)(void *ctx), void *ctx) {
-    own->work = work;
-    own->ctx = ctx;
-    sem_post(&own->asked);
-}
-
-static void servant_do(servant *own, void (*work)(void *ctx), void *ctx) {
-    servant_ask(own, work, ctx);
-    sem_wait(&own->done);
-}
-
-static void servant_end(servant *own) {
-    servant_ask(own, NULL, NULL);
-    pthread_join(own->thread, NULL);
-}
-
-// Asks for something that stops at a point, and returns when it has.
-static void servant_stop(servant *own, void (*work)(void *ctx), void *ctx) {
-    servant_ask(own, work, ctx);
+// Lets a servant free a block and stop at a point of that; returns when it has.
+static void stop_freeing(servant *own, const char *point, void *block) {
+    stop_there = point;
+    servant_begin(own, free_and_stop, block);
     sem_wait(&arrived);
 }
 
-static void servant_resume(servant *own) {
+static void resume(servant *own) {
     sem_post(&go_on);
-    sem_wait(&own->done);
+    servant_wait(own);
 }
 
 // --- What servants do ---
@@ -90,35 +59,9 @@ static void free_all(void *ctx) {
         memmgr_free(blocks[i]);
 }
 
-static void free_one(void *block) { memmgr_free(block); }
 static void trim(void *ctx) {
     (void)ctx;
     (void)memmgr_trim();
-}
-
-static void free_one_stopping_when_seen(void *block) {
-    stop_at = "owner has seen LIVE";
-    memmgr_free(block);
-}
-
-static void free_one_stopping_when_claimed(void *block) {
-    stop_at = "claimed and not told";
-    memmgr_free(block);
-}
-
-static void free_one_stopping_before_telling(void *block) {
-    stop_at = "about to tell the owner";
-    memmgr_free(block);
-}
-
-static void free_one_stopping_when_size_is_seen(void *block) {
-    stop_at = "size of another's slab seen";
-    memmgr_free(block);
-}
-
-static void free_one_stopping_before_the_claim(void *block) {
-    stop_at = "about to claim";
-    memmgr_free(block);
 }
 
 static bool all_differ(void **blocks) {
@@ -155,14 +98,14 @@ static void test_holes_owner_sees_a_claim(void) {
     start();
     servant_start(&other);
     take_all(blocks);
-    servant_stop(&other, free_one_stopping_when_claimed, blocks[5]);
+    stop_freeing(&other, "claimed and not told", blocks[5]);
     memmgr_free(blocks[5]);
     CHECK_REPORTED(MEMMGR_DOUBLE_FREE);
-    servant_resume(&other);
+    resume(&other);
     blocks[5] = NULL;
     free_all(blocks);
     (void)memmgr_trim();
-    servant_end(&other);
+    servant_stop(&other);
     CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
 }
 
@@ -173,20 +116,20 @@ static void test_holes_two_free_at_once(void) {
     start();
     servant_start(&owner);
     size_t before = live_blocks();
-    servant_do(&owner, take_all, blocks);
-    servant_stop(&owner, free_one_stopping_when_seen, blocks[5]);
+    servant_ask(&owner, take_all, blocks);
+    stop_freeing(&owner, "owner has seen LIVE", blocks[5]);
     memmgr_free(blocks[5]);
     memmgr_free(blocks[6]); // so that the slab is told in any case
-    servant_resume(&owner);
-    servant_do(&owner, trim, NULL);
-    servant_do(&owner, take_all, again);
+    resume(&owner);
+    servant_ask(&owner, trim, NULL);
+    servant_ask(&owner, take_all, again);
     CHECK(all_differ(again));
     CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
     blocks[5] = blocks[6] = NULL;
-    servant_do(&owner, free_all, blocks);
-    servant_do(&owner, free_all, again);
+    servant_ask(&owner, free_all, blocks);
+    servant_ask(&owner, free_all, again);
     CHECK_EQUAL(live_blocks(), before);
-    servant_end(&owner);
+    servant_stop(&owner);
 }
 
 // While one thread has claimed a block and not told, the slab is emptied, given back, and becomes
@@ -198,14 +141,14 @@ static void test_holes_slab_reused_before_it_is_told(void) {
     servant_start(&owner);
     servant_start(&other);
     size_t before = live_blocks();
-    servant_do(&owner, take_all, blocks);
+    servant_ask(&owner, take_all, blocks);
     last = blocks[BLOCKS / 2];
-    servant_stop(&other, free_one_stopping_when_claimed, last);
+    stop_freeing(&other, "claimed and not told", last);
     memmgr_free(blocks[BLOCKS / 2 + 1]); // of the same slab, or the next: tells
     memmgr_free(blocks[BLOCKS / 2 - 1]);
     blocks[BLOCKS / 2 - 1] = blocks[BLOCKS / 2] = blocks[BLOCKS / 2 + 1] = NULL;
-    servant_do(&owner, free_all, blocks);
-    servant_do(&owner, trim, NULL);
+    servant_ask(&owner, free_all, blocks);
+    servant_ask(&owner, trim, NULL);
     void **chain = NULL;
     do { // until the unit is in use again
         block = memmgr_malloc(500);
@@ -213,12 +156,12 @@ static void test_holes_slab_reused_before_it_is_told(void) {
         *(void **)block = chain;
         chain = (void **)block;
     } while ((uintptr_t)block / UNIT != (uintptr_t)last / UNIT);
-    servant_resume(&other);
+    resume(&other);
     CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
-    servant_do(&owner, trim, NULL);
+    servant_ask(&owner, trim, NULL);
     block = chain;
     chain = (void **)*chain;
-    servant_do(&other, free_one, block);
+    servant_ask(&other, free_one, block);
     (void)memmgr_trim();
     while (chain) {
         void **next = (void **)*chain;
@@ -229,8 +172,8 @@ static void test_holes_slab_reused_before_it_is_told(void) {
     CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
     CHECK_EQUAL(live_blocks(), before);
     CHECK_SILENT();
-    servant_end(&owner);
-    servant_end(&other);
+    servant_stop(&owner);
+    servant_stop(&other);
 }
 
 // A slab changes hands while its old owner is about to be told. The word reaches the new one.
@@ -240,15 +183,15 @@ static void test_holes_told_to_the_old_owner(void) {
     start();
     servant_start(&owner);
     servant_start(&other);
-    servant_do(&owner, take_all, blocks);
-    servant_do(&owner, free_one, blocks[BLOCKS / 2]); // so that the slab has something to give
-    servant_stop(&other, free_one_stopping_before_telling, blocks[BLOCKS / 2 + 1]);
+    servant_ask(&owner, take_all, blocks);
+    servant_ask(&owner, free_one, blocks[BLOCKS / 2]); // so that the slab has something to give
+    stop_freeing(&other, "about to tell the owner", blocks[BLOCKS / 2 + 1]);
     void *first = blocks[BLOCKS / 2 + 1];
-    servant_end(&owner); // parked
+    servant_stop(&owner); // parked
     take_all(mine);
     CHECK(has(mine, blocks[BLOCKS / 2]));
-    servant_resume(&other);
-    servant_do(&other, free_one, blocks[BLOCKS / 2]);
+    resume(&other);
+    servant_ask(&other, free_one, blocks[BLOCKS / 2]);
     void *second = blocks[BLOCKS / 2];
     for (size_t i = 0; i < BLOCKS; i++)
         if (mine[i] == second) mine[i] = NULL;
@@ -262,7 +205,7 @@ static void test_holes_told_to_the_old_owner(void) {
     free_all(again);
     CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
     CHECK_SILENT();
-    servant_end(&other);
+    servant_stop(&other);
 }
 
 // --- A free that comes too late ---
@@ -352,62 +295,60 @@ static void *late_block(const late_case *one) {
 static void check_the_others(servant *owner, servant *late, size_t live) {
     CHECK_EQUAL(live_blocks(), live);
     CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
-    servant_do(late, drop_half, &held_others); // so that what became REMOTE would be found
-    servant_do(owner, hold, &held_again);
-    servant_do(owner, drop, &held_others);
-    servant_do(owner, drop, &held_again);
-    servant_do(owner, drop, &held_anew);
-    servant_do(owner, trim, NULL);
+    servant_ask(late, drop_half, &held_others); // so that what became REMOTE would be found
+    servant_ask(owner, hold, &held_again);
+    servant_ask(owner, drop, &held_others);
+    servant_ask(owner, drop, &held_again);
+    servant_ask(owner, drop, &held_anew);
+    servant_ask(owner, trim, NULL);
     CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
     CHECK_SILENT();
 }
 
 // The owner's own free is the first, sooner than the late one or while that is stopped.
-static void late_free(const late_case *one, void (*stopping)(void *block), bool sooner) {
+static void late_free(const late_case *one, const char *point, bool sooner) {
     servant owner, late;
     start();
     servant_start(&owner);
     servant_start(&late);
     size_t before = live_blocks();
     hold_at_first(one);
-    servant_do(&owner, hold, &held_old);
+    servant_ask(&owner, hold, &held_old);
     void *block = late_block(one);
     REQUIRE(block != NULL);
     held_anew.last = (uintptr_t)block / UNIT * UNIT + one->last;
-    if (sooner) servant_do(&owner, free_one, block);
-    servant_stop(&late, stopping, block);
-    if (!sooner) servant_do(&owner, free_one, block);
-    servant_do(&owner, drop, &held_old);
-    servant_do(&owner, trim, NULL);
-    servant_do(&owner, hold_until, &held_anew);
-    if (one->anew != one->size) servant_do(&owner, hold, &held_others);
+    if (sooner) servant_ask(&owner, free_one, block);
+    stop_freeing(&late, point, block);
+    if (!sooner) servant_ask(&owner, free_one, block);
+    servant_ask(&owner, drop, &held_old);
+    servant_ask(&owner, trim, NULL);
+    servant_ask(&owner, hold_until, &held_anew);
+    if (one->anew != one->size) servant_ask(&owner, hold, &held_others);
     size_t live = live_blocks();
     CHECK_SILENT();
-    servant_resume(&late);
+    resume(&late);
     CHECK(reports.last.pointer == block);
     CHECK_REPORTED(MEMMGR_DOUBLE_FREE);
     check_the_others(&owner, &late, live);
     CHECK_EQUAL(live_blocks(), before);
-    servant_end(&owner);
-    servant_end(&late);
+    servant_stop(&owner);
+    servant_stop(&late);
 }
 
-static void late_free_each(void (*stopping)(void *block)) {
+static void late_free_each(const char *point) {
     for (size_t i = 0; i < sizeof late_cases / sizeof *late_cases; i++) {
-        late_free(&late_cases[i], stopping, true);
-        late_free(&late_cases[i], stopping, false);
+        late_free(&late_cases[i], point, true);
+        late_free(&late_cases[i], point, false);
     }
 }
 
 // A thread that frees a block once more has seen of what size its slab is, and then it is not.
 static void test_holes_unit_cut_anew_when_size_is_seen(void) {
-    late_free_each(free_one_stopping_when_size_is_seen);
+    late_free_each("size of another's slab seen");
 }
 
 // The same when it knows the block's state, too.
-static void test_holes_unit_cut_anew_before_the_claim(void) {
-    late_free_each(free_one_stopping_before_the_claim);
-}
+static void test_holes_unit_cut_anew_before_the_claim(void) { late_free_each("about to claim"); }
 
 static const test_case tests[] = {
     TEST(test_holes_owner_sees_a_claim),

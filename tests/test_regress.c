@@ -55,22 +55,6 @@ static void pause_at(const char *point);
 
 #include <sys/wait.h>
 
-// The work in a child: whether it ended well.
-static bool in_child(job work, void *ctx) {
-    int status = 1;
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        alarm(20);
-        own_reports_start();
-        work(ctx);
-        CHECK_ALL_SILENT();
-        fflush(stdout);
-        _exit(test_failures == 0 ? 0 : 1);
-    }
-    return CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
-}
-
 static size_t unit_of(const void *block) { return (uintptr_t)block / UNIT; }
 
 enum { TAKEN_MAX = 8192 };
@@ -115,7 +99,7 @@ static void arenas_work(void *ctx) {
     }
 }
 
-static void test_regress_arena_added_anew(void) { in_child(arenas_work, NULL); }
+static void test_regress_arena_added_anew(void) { in_silent_child(arenas_work, NULL); }
 
 // --- A fork while a slab stands in its former owner's list ---------------------------------------
 
@@ -180,10 +164,10 @@ static void fork_work(void *ctx) {
     atomic_store(&go_on, true);
     servant_wait(&other); // the one is told that owns it no more
     servant_stop(&other);
-    in_child(fork_child, NULL);
+    in_silent_child(fork_child, NULL);
 }
 
-static void test_regress_fork_with_slab_in_old_list(void) { in_child(fork_work, NULL); }
+static void test_regress_fork_with_slab_in_old_list(void) { in_silent_child(fork_work, NULL); }
 
 // --- A program that ends -------------------------------------------------------------------------
 
@@ -218,7 +202,7 @@ static void test_regress_end_among_large_calls(void) {
     size_t ends = UNDER_TSAN ? 1 : 30; // each takes a second there
     for (size_t i = 0; i < ends && test_failures == 0; i++) {
         useconds_t microseconds = (useconds_t)i * 50;
-        in_child(end_work, &microseconds);
+        in_silent_child(end_work, &microseconds);
     }
 }
 
@@ -254,7 +238,7 @@ static void empty_work(void *ctx) {
     CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
 }
 
-static void test_regress_empty_behind_another(void) { in_child(empty_work, NULL); }
+static void test_regress_empty_behind_another(void) { in_silent_child(empty_work, NULL); }
 
 // --- Parked heaps --------------------------------------------------------------------------------
 
@@ -288,7 +272,7 @@ static void parked_work(void *ctx) {
     CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
 }
 
-static void test_regress_all_parked_heaps(void) { in_child(parked_work, NULL); }
+static void test_regress_all_parked_heaps(void) { in_silent_child(parked_work, NULL); }
 
 // --- Filling -------------------------------------------------------------------------------------
 
@@ -320,7 +304,7 @@ static void fill_work(void *ctx) {
     CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
 }
 
-static void test_regress_fill_of_moved_blocks(void) { in_child(fill_work, NULL); }
+static void test_regress_fill_of_moved_blocks(void) { in_silent_child(fill_work, NULL); }
 
 static const test_case tests[] = {
     TEST(test_regress_arena_added_anew),      TEST(test_regress_fork_with_slab_in_old_list),

@@ -12,6 +12,13 @@
 
 // --- The model -----------------------------------------------------------------------------------
 
+// One worker for each thread, and a mailbox between them.
+static void workers_open(worker *workers, uint64_t salt, mailbox *box) {
+    mailbox_open(box);
+    for (size_t i = 0; i < THREADS; i++)
+        worker_open(&workers[i], test_seed * salt + i, box);
+}
+
 static void model_work(void *ctx, size_t index) {
     worker *own = (worker *)ctx + index;
     for (size_t i = 0; i < test_count(60000); i++)
@@ -25,9 +32,7 @@ static void test_threads_model(void) {
     memmgr_stats before;
     own_reports_start();
     memmgr_stats_get(&before);
-    mailbox_open(&box);
-    for (size_t i = 0; i < THREADS; i++)
-        worker_open(&workers[i], test_seed * 31 + i, &box);
+    workers_open(workers, 31, &box);
     CHECK(threads_run(model_work, workers));
     for (size_t i = 0; i < THREADS; i += 2)
         worker_close(&workers[i]);
@@ -827,9 +832,7 @@ static void test_threads_trim(void) {
     memmgr_stats before;
     own_reports_start();
     memmgr_stats_get(&before);
-    mailbox_open(&box);
-    for (size_t i = 0; i < THREADS; i++)
-        worker_open(&workers[i], test_seed * 17 + i, &box);
+    workers_open(workers, 17, &box);
     CHECK(threads_run(trim_work, workers));
     mailbox_close(&box, &workers[0].random);
     memmgr_trim();
@@ -868,28 +871,17 @@ static void stats_work(void *ctx, size_t index) {
 }
 
 // In a child, where nothing was counted before.
-static void stats_child(void) {
+static void stats_child(void *ctx) {
     static stats_state state;
-    own_reports_start();
-    mailbox_open(&state.box);
+    (void)ctx;
+    workers_open(state.workers, 19, &state.box);
     atomic_init(&state.working, THREADS - 1);
-    for (size_t i = 0; i < THREADS; i++)
-        worker_open(&state.workers[i], test_seed * 19 + i, &state.box);
     CHECK(threads_run(stats_work, &state));
     mailbox_close(&state.box, &state.workers[0].random);
-    CHECK_ALL_SILENT();
     if (SWITCH_ON) stats_look(0);
-    fflush(stdout);
-    _exit(test_failures == 0 ? 0 : 1);
 }
 
-static void test_threads_stats(void) {
-    int status = 1;
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) stats_child();
-    CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
-}
+static void test_threads_stats(void) { in_silent_child(stats_child, NULL); }
 
 #endif
 

@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -314,6 +316,35 @@ static inline void *errand_run(void *ctx) {
     errand *one = (errand *)ctx;
     one->work(one->ctx);
     return NULL;
+}
+
+enum { CHILD_SECONDS = 120 }; // until a child that is stuck is ended
+
+// Done by a child process. Whether it ended well.
+static inline bool in_child(job work, void *ctx) {
+    int status = 1;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(CHILD_SECONDS);
+        own_reports_start();
+        work(ctx);
+        fflush(stdout);
+        _exit(test_failures == 0 ? 0 : 1);
+    }
+    return CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
+static inline void errand_run_silently(void *ctx) {
+    errand *one = (errand *)ctx;
+    one->work(one->ctx);
+    CHECK_ALL_SILENT();
+}
+
+// The same, and nothing is reported there.
+static inline bool in_silent_child(job work, void *ctx) {
+    errand one = {work, ctx};
+    return in_child(errand_run_silently, &one);
 }
 
 // Done by a thread that does nothing else, and has ended when this returns.

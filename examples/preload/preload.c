@@ -33,7 +33,7 @@ static void report_and_abort(const memmgr_report *report, void *ctx) {
     int length =
         snprintf(line, sizeof line, "memmgr: %s: %p: %s\n", memmgr_error_name(report->error),
                  report->pointer, memmgr_error_text(report->error));
-    bool written = length > 0 && write(2, line, (size_t)length) > 0;
+    ssize_t written = length > 0 ? write(2, line, (size_t)length) : 0;
     (void)written; // stderr may be closed: the end is the same
     if (report->error != MEMMGR_LEAK) abort();
 }
