@@ -168,7 +168,7 @@
 //   layout      every struct, and a drawing    arena     units, where they come from
 //   os          maps memory, locks, threads    large     the pool of large blocks
 //   report      errors and their handler       heap      a thread's bins; other threads' frees
-//                                              single    one pool instead, where there is no OS
+//   site        where live blocks come from    single    one pool instead, where there is no OS
 //                                              stats     walk, numbers, audit
 //                                              draw      pictures, through a walk only
 //                                              public    the API: validate, lock, call, report
@@ -262,8 +262,8 @@ typedef enum {
     MEMMGR_DOUBLE_FREE,      // the pointer lies on a granule of free memory
     MEMMGR_INTERIOR_POINTER, // the pointer lies in the pool, but no live block starts there
     MEMMGR_FOREIGN_POINTER,  // the pointer is not the pool's at all
-    MEMMGR_OVERRUN,          // reserved: guard bytes behind or before a block were changed
-    MEMMGR_USE_AFTER_FREE,   // reserved: a freed block was written to
+    MEMMGR_OVERRUN,          // guard bytes behind or before a block were changed
+    MEMMGR_USE_AFTER_FREE,   // a freed block was written to
     MEMMGR_CORRUPT,          // the pool's own data are damaged
     MEMMGR_LEAK              // a block was live when its pool was destroyed
 } memmgr_error;
@@ -276,8 +276,11 @@ typedef struct {
     size_t size; // usable bytes
     bool live;   // false: free memory
     const char *file;
-    int line;      // of the allocation, where tracked; else NULL and 0
-    size_t serial; // of the allocation, where tracked; else 0
+    int line;         // of the allocation, where tracked; else NULL and 0
+    size_t serial;    // of the allocation, where tracked: a thread's, or a pool's, count up; else 0
+    size_t requested; // bytes asked for, where tracked; else equal to size
+    size_t overhead;  // bytes around it that are its own: record, guards, rounding; else 0
+    const void *caller; // the code that allocated it, where tracked without a file; else NULL
 } memmgr_block;
 
 // What is handed to the error handler.
@@ -291,6 +294,13 @@ typedef struct {
     int line;
     const char *alloc_file; // of the allocation, where tracked
     int alloc_line;
+    const char *free_file; // of the free that came first, where tracked
+    int free_line;
+    const void *caller, *alloc_caller, *free_caller; // code, where there is no file; or NULL
+    size_t serial;                                   // of the allocation, where tracked; else 0
+    ptrdiff_t offset; // MEMMGR_OVERRUN, MEMMGR_USE_AFTER_FREE: of the first byte that was changed,
+                      // from the block's start, negative before it; else 0
+    size_t count;     // MEMMGR_LEAK: the blocks that it is about; else 0
 } memmgr_report;
 
 typedef struct {
@@ -331,10 +341,11 @@ typedef struct {
 enum {
     MEMMGR_POOL_LOCKED = 1u << 0, // may be shared between threads
     MEMMGR_POOL_FILL = 1u << 1,   // fresh blocks are filled with 0xCC, freed ones with 0xDD
-    MEMMGR_POOL_GUARD = 1u << 2,  // reserved: refused in this version
-    MEMMGR_POOL_TRACK = 1u << 3,  // reserved: refused in this version
+    MEMMGR_POOL_GUARD = 1u << 2,  // 16 bytes before and behind each block are watched
+    MEMMGR_POOL_TRACK = 1u << 3,  // each block knows where it was allocated, and freed
     MEMMGR_POOL_GROW = 1u << 4,   // takes more from its source when full (memmgr_pool_create)
-    MEMMGR_POOL_EAGER = 1u << 5   // merges at every free: the lowest worst case, a slower average
+    MEMMGR_POOL_EAGER = 1u << 5,  // merges at every free: the lowest worst case, a slower average
+    MEMMGR_POOL_QUARANTINE = 1u << 6 // freed blocks are kept a while, to see who writes to them
 };
 
 // How a pool is made. A zeroed one means the defaults.
@@ -348,7 +359,18 @@ typedef struct {
     memmgr_source source; // where growth comes from; zeroed: the operating system
 } memmgr_pool_desc;
 
-typedef enum { MEMMGR_PICTURE_TEXT, MEMMGR_PICTURE_SVG } memmgr_picture;
+// Which allocations are to fail on purpose. A zeroed one: none.
+typedef struct {
+    size_t nth;    // the n-th from now on, 1 the next one; 0: none
+    size_t one_in; // and of all others one in so many, at random; 1: all; 0: none
+    uint64_t seed; // of the random ones: the same seed, the same failures
+} memmgr_faults;
+
+typedef enum {
+    MEMMGR_PICTURE_TEXT,
+    MEMMGR_PICTURE_SVG,
+    MEMMGR_PICTURE_COLOR // text with the colours of a terminal
+} memmgr_picture;
 
 typedef bool (*memmgr_visitor)(const memmgr_block *block, void *ctx); // false stops the walk
 typedef void (*memmgr_writer)(const char *text, size_t length, void *ctx);
@@ -419,6 +441,39 @@ MEMMGR_API size_t memmgr_leaks(void);
 // From now on fresh blocks are filled with 0xCC and freed ones with 0xDD, or not any more. Slow; to
 // be called before there is a second thread.
 MEMMGR_API void memmgr_set_fill(bool fill);
+
+// Watches the general calls from now on, as a pool is with these flags: any of MEMMGR_POOL_FILL,
+// _TRACK, _GUARD, _QUARANTINE; 0: fresh blocks are as always. To be called before there is a second
+// thread; blocks that were there before are not watched. Any other flag is reported. Without the
+// switch nothing is done. See "WHEN SOMETHING IS WRONG" in the manual.
+MEMMGR_API void memmgr_watch(unsigned flags);
+
+// Makes general allocations fail on purpose, from now on, in all threads. NULL: none any more. A
+// realloc that is not to shrink is one allocation. Failures are counted as such.
+MEMMGR_API void memmgr_set_faults(const memmgr_faults *faults);
+
+// Runs `job` until it has met no failure: the first time its first allocation from `pool` fails
+// (NULL: its first general one), then its second, and so on. Returns how many runs had a failure.
+MEMMGR_API size_t memmgr_fail_each(memmgr_pool *pool, void (*job)(void *ctx), void *ctx);
+
+// Records every allocation and free of general calls, and of pools with MEMMGR_POOL_TRACK, until
+// memmgr_trace_stop, through `write`, which is called with a lock held, must make no general call,
+// and is handed some hundred bytes at a time. The format is described under "TRACES" in the manual.
+// To be called before there is a second thread. False, and reported: NULL, or a trace is under way.
+MEMMGR_API bool memmgr_trace_start(memmgr_writer write, void *ctx);
+MEMMGR_API void memmgr_trace_stop(void);
+
+// The statistics as one JSON object, by size class: see memmgr_pool_json.
+MEMMGR_API void memmgr_json(memmgr_writer write, void *ctx);
+
+// The same calls with the place in the program that they are made from: `file` is not copied; line
+// 0: not known. With MEMMGR_DEBUG the calls above are macros for these.
+MEMMGR_GENERAL void *memmgr_malloc_at(size_t size, const char *file, int line);
+MEMMGR_GENERAL void *memmgr_calloc_at(size_t count, size_t size, const char *file, int line);
+MEMMGR_GENERAL void *memmgr_realloc_at(void *ptr, size_t size, const char *file, int line);
+MEMMGR_API void *memmgr_aligned_alloc_at(size_t alignment, size_t size, const char *file, int line);
+MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line);
+MEMMGR_API size_t memmgr_usable_size_at(const void *ptr, const char *file, int line);
 
 // --- Pools. One thread at a time, unless made with MEMMGR_POOL_LOCKED.
 
@@ -503,6 +558,30 @@ MEMMGR_API void memmgr_pool_draw(const memmgr_pool *pool, memmgr_picture kind, m
 MEMMGR_API void memmgr_pool_print(const memmgr_pool *pool, FILE *out);
 #endif
 
+// The pool's statistics as one JSON object: the numbers of memmgr_stats by their names, the live
+// blocks by powers of two, and where blocks are tracked the sites that hold most. Through `write`,
+// as memmgr_pool_draw.
+MEMMGR_API void memmgr_pool_json(const memmgr_pool *pool, memmgr_writer write, void *ctx);
+
+// Reports what is live now as leaks, as memmgr_pool_destroy does; returns how many blocks.
+MEMMGR_API size_t memmgr_pool_leaks(const memmgr_pool *pool);
+
+// Makes allocations from this pool fail on purpose: see memmgr_set_faults.
+MEMMGR_API void memmgr_pool_set_faults(memmgr_pool *pool, const memmgr_faults *faults);
+
+// The same calls with the place that they are made from: see memmgr_malloc_at.
+MEMMGR_API void *memmgr_pool_alloc_at(memmgr_pool *pool, size_t size, const char *file, int line);
+MEMMGR_API void *memmgr_pool_calloc_at(memmgr_pool *pool, size_t count, size_t size,
+                                       const char *file, int line);
+MEMMGR_API void *memmgr_pool_aligned_alloc_at(memmgr_pool *pool, size_t alignment, size_t size,
+                                              const char *file, int line);
+MEMMGR_API void *memmgr_pool_realloc_at(memmgr_pool *pool, void *ptr, size_t size, const char *file,
+                                        int line);
+MEMMGR_API memmgr_error memmgr_pool_free_at(memmgr_pool *pool, void *ptr, const char *file,
+                                            int line);
+MEMMGR_API size_t memmgr_pool_usable_size_at(const memmgr_pool *pool, const void *ptr,
+                                             const char *file, int line);
+
 // Bytes of a buffer in which requests never fail, as long as the live blocks' sizes, each rounded
 // up to 16 (and 0 to 16), sum to at most `max_live_bytes` and none is over `max_block`: good fit,
 // default alignment. 0 when no buffer is large enough, or `max_block` is above 1.75 GiB. See "HOW
@@ -532,12 +611,46 @@ MEMMGR_GENERAL void memmgr_free_sized(void *ptr, size_t size) {
     (void)size;
     free(ptr);
 }
+
+MEMMGR_GENERAL void *memmgr_malloc_at(size_t size, const char *file, int line) {
+    (void)file, (void)line;
+    return malloc(size);
+}
+
+MEMMGR_GENERAL void *memmgr_calloc_at(size_t count, size_t size, const char *file, int line) {
+    (void)file, (void)line;
+    return calloc(count, size);
+}
+
+MEMMGR_GENERAL void *memmgr_realloc_at(void *ptr, size_t size, const char *file, int line) {
+    (void)file, (void)line;
+    return realloc(ptr, size);
+}
+
+MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
+    (void)file, (void)line;
+    free(ptr);
+}
 #endif
 
 #ifdef __cplusplus
 }
 #endif
 #endif // MEMMGR_H
+
+// What MEMMGR_DEBUG makes of the calls stands at the end of the file.
+#undef memmgr_malloc
+#undef memmgr_calloc
+#undef memmgr_realloc
+#undef memmgr_aligned_alloc
+#undef memmgr_free
+#undef memmgr_usable_size
+#undef memmgr_pool_alloc
+#undef memmgr_pool_calloc
+#undef memmgr_pool_aligned_alloc
+#undef memmgr_pool_realloc
+#undef memmgr_pool_free
+#undef memmgr_pool_usable_size
 
 // ==============================================================================================
 // Part II: the implementation, in rooms. The file reads downwards: a room calls only rooms above.
@@ -610,6 +723,49 @@ MEMMGR_GENERAL void memmgr_free_sized(void *ptr, size_t size) {
 #endif
 #if !defined(MMI_TSAN)
 #define MMI_TSAN 0
+#endif
+
+// Can the calls be watched: with records, guards, quarantine, faults and traces?
+#if defined(MEMMGR_NO_WATCH)
+#define MMI_WATCH 0
+#else
+#define MMI_WATCH 1
+#endif
+
+#if defined(MEMMGR_DEBUG) && MMI_WATCH
+#define MMI_DEBUG 1
+#else
+#define MMI_DEBUG 0
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define MMI_HAS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MMI_HAS_ASAN 1
+#endif
+#endif
+#if defined(MMI_HAS_ASAN) && MMI_WATCH && !defined(MEMMGR_NO_TOOLS)
+#define MMI_ASAN 1
+#else
+#define MMI_ASAN 0
+#endif
+
+// Valgrind is asked by instructions that do nothing elsewhere.
+#if MMI_GNUC && !MMI_TCC && MMI_POSIX && MMI_WATCH && !MMI_ASAN && !defined(MEMMGR_NO_TOOLS) &&    \
+    (defined(__x86_64__) || defined(__i386__) || defined(__aarch64__))
+#define MMI_VALGRIND 1
+#else
+#define MMI_VALGRIND 0
+#endif
+
+// Where a function was called from.
+#if MMI_GNUC && !MMI_TCC
+#define MMI_RETURN_ADDRESS __builtin_return_address(0)
+#elif MMI_MSVC
+#define MMI_RETURN_ADDRESS _ReturnAddress()
+#else
+#define MMI_RETURN_ADDRESS NULL
 #endif
 
 #if MMI_POSIX
@@ -774,6 +930,16 @@ MMI_INLINE bool mmi_multiply(size_t a, size_t b, size_t *product) {
     if (b != 0 && a > SIZE_MAX / b) return false;
     *product = a * b;
     return true;
+}
+
+// A block as a walk shows it, of which nothing more is known.
+MMI_INLINE memmgr_block mmi_block_shown(const void *address, size_t size, bool live) {
+    memmgr_block block;
+    mmi_bytes_fill(&block, 0, sizeof block);
+    block.address = address;
+    block.size = block.requested = size;
+    block.live = live;
+    return block;
 }
 
 // A variable of which each thread has its own.
@@ -973,6 +1139,133 @@ MMI_INLINE void mmi_atomic_store(unsigned *word, unsigned value) {
 #endif
 #endif
 
+// >>tool
+
+// What AddressSanitizer and Valgrind's memcheck are told, so that they see the blocks of a pool as
+// they see malloc's: which bytes are the program's, which are nobody's. ASan is there when the
+// program is compiled with it; Valgrind is asked for once, and is told by its client requests, so
+// that neither's headers are needed. A `heap` is a memmgr_pool, or NULL for the general calls.
+
+#if MMI_ASAN
+#ifdef __cplusplus
+extern "C" {
+#endif
+extern void __asan_poison_memory_region(const volatile void *memory, size_t size);
+extern void __asan_unpoison_memory_region(const volatile void *memory, size_t size);
+#ifdef __cplusplus
+}
+#endif
+
+MMI_FN bool mmi_tool_is_there(void) { return true; }
+MMI_FN void mmi_tool_close(const void *memory, size_t size) {
+    __asan_poison_memory_region(memory, size);
+}
+MMI_FN void mmi_tool_open(const void *memory, size_t size) {
+    __asan_unpoison_memory_region(memory, size);
+}
+MMI_FN void mmi_tool_alloc(const void *heap, const void *block, size_t size) {
+    (void)heap;
+    __asan_unpoison_memory_region(block, size);
+}
+MMI_FN void mmi_tool_free(const void *heap, const void *block) { (void)heap, (void)block; }
+MMI_FN void mmi_tool_begin(const void *heap) { (void)heap; }
+MMI_FN void mmi_tool_end(const void *heap) { (void)heap; }
+
+#elif MMI_VALGRIND
+enum {
+    MMI_TOOL_IS_THERE = 0x1001,
+    MMI_TOOL_MALLOCLIKE = 0x1301, // block, size, red zone, zeroed
+    MMI_TOOL_FREELIKE = 0x1302,   // block, red zone
+    MMI_TOOL_CREATE_POOL = 0x1303,
+    MMI_TOOL_DESTROY_POOL = 0x1304,
+    MMI_TOOL_POOL_ALLOC = 0x1305,                   // pool, block, size
+    MMI_TOOL_POOL_FREE = 0x1306,                    // pool, block
+    MMI_TOOL_NO_ACCESS = ('M' << 24) + ('C' << 16), // memcheck's own: memory, size
+    MMI_TOOL_DEFINED = MMI_TOOL_NO_ACCESS + 2
+};
+
+// A client request: its number and up to four arguments, whose address the instructions name.
+MMI_FN uintptr_t mmi_tool_request(uintptr_t request, const void *a, uintptr_t b, uintptr_t c,
+                                  uintptr_t d) {
+    volatile uintptr_t asked[6] = {request, (uintptr_t)a, b, c, d, 0};
+    uintptr_t answer = 0;
+#if defined(__x86_64__)
+    __asm__ volatile("rolq $3, %%rdi\n\trolq $13, %%rdi\n\t"
+                     "rolq $61, %%rdi\n\trolq $51, %%rdi\n\t"
+                     "xchgq %%rbx, %%rbx"
+                     : "=d"(answer)
+                     : "a"(asked), "0"(answer)
+                     : "cc", "memory");
+#elif defined(__i386__)
+    __asm__ volatile("roll $3, %%edi\n\troll $13, %%edi\n\t"
+                     "roll $29, %%edi\n\troll $19, %%edi\n\t"
+                     "xchgl %%ebx, %%ebx"
+                     : "=d"(answer)
+                     : "a"(asked), "0"(answer)
+                     : "cc", "memory");
+#else
+    register volatile uintptr_t *at __asm__("x4") = asked;
+    register uintptr_t result __asm__("x3") = answer;
+    __asm__ volatile("ror x12, x12, #3\n\tror x12, x12, #13\n\t"
+                     "ror x12, x12, #51\n\tror x12, x12, #61\n\t"
+                     "orr x10, x10, x10"
+                     : "+r"(result)
+                     : "r"(at)
+                     : "cc", "memory");
+    answer = result;
+#endif
+    return answer;
+}
+
+static uint8_t mmi_tool_seen; // 0: not asked yet, 1: there is none, 2: Valgrind
+
+MMI_FN bool mmi_tool_is_there(void) {
+    uint8_t seen = mmi_atomic_byte(&mmi_tool_seen);
+    if (seen == 0) {
+        seen = mmi_tool_request(MMI_TOOL_IS_THERE, NULL, 0, 0, 0) ? 2 : 1;
+        mmi_atomic_byte_store(&mmi_tool_seen, seen);
+    }
+    return seen == 2;
+}
+MMI_FN void mmi_tool_close(const void *memory, size_t size) {
+    if (mmi_tool_is_there()) (void)mmi_tool_request(MMI_TOOL_NO_ACCESS, memory, size, 0, 0);
+}
+MMI_FN void mmi_tool_open(const void *memory, size_t size) {
+    if (mmi_tool_is_there()) (void)mmi_tool_request(MMI_TOOL_DEFINED, memory, size, 0, 0);
+}
+MMI_FN void mmi_tool_alloc(const void *heap, const void *block, size_t size) {
+    if (!mmi_tool_is_there()) return;
+    if (heap)
+        (void)mmi_tool_request(MMI_TOOL_POOL_ALLOC, heap, (uintptr_t)block, size, 0);
+    else
+        (void)mmi_tool_request(MMI_TOOL_MALLOCLIKE, block, size, 0, 0);
+}
+MMI_FN void mmi_tool_free(const void *heap, const void *block) {
+    if (!mmi_tool_is_there()) return;
+    if (heap)
+        (void)mmi_tool_request(MMI_TOOL_POOL_FREE, heap, (uintptr_t)block, 0, 0);
+    else
+        (void)mmi_tool_request(MMI_TOOL_FREELIKE, block, 0, 0, 0);
+}
+MMI_FN void mmi_tool_begin(const void *heap) {
+    if (mmi_tool_is_there()) (void)mmi_tool_request(MMI_TOOL_CREATE_POOL, heap, 0, 0, 0);
+}
+MMI_FN void mmi_tool_end(const void *heap) {
+    if (mmi_tool_is_there()) (void)mmi_tool_request(MMI_TOOL_DESTROY_POOL, heap, 0, 0, 0);
+}
+
+#else
+MMI_INLINE bool mmi_tool_is_there(void) { return false; }
+MMI_INLINE void mmi_tool_close(const void *memory, size_t size) { (void)memory, (void)size; }
+MMI_INLINE void mmi_tool_open(const void *memory, size_t size) { (void)memory, (void)size; }
+MMI_INLINE void mmi_tool_alloc(const void *heap, const void *block, size_t size) {
+    (void)heap, (void)block, (void)size;
+}
+MMI_INLINE void mmi_tool_free(const void *heap, const void *block) { (void)heap, (void)block; }
+MMI_INLINE void mmi_tool_begin(const void *heap) { (void)heap; }
+MMI_INLINE void mmi_tool_end(const void *heap) { (void)heap; }
+#endif
+
 // >>text
 
 // Text without a C library: reports and pictures are put together here and handed to a writer.
@@ -1014,20 +1307,46 @@ MMI_FN void mmi_text_string(mmi_text *text, const char *string) {
         mmi_text_char(text, *string++);
 }
 
-// A pool's name, as the user gave it: its first characters, as plain ASCII that XML may hold.
-MMI_FN void mmi_text_name(mmi_text *text, const char *name, bool xml) {
-    size_t i;
-    for (i = 0; name[i] != '\0' && i < MMI_TEXT_NAME; i++) {
-        char c = name[i] >= ' ' && name[i] <= '~' ? name[i] : '?';
-        if (xml && c == '&')
-            mmi_text_string(text, "&amp;");
-        else if (xml && c == '<')
-            mmi_text_string(text, "&lt;");
-        else if (xml && c == '>')
-            mmi_text_string(text, "&gt;");
-        else
-            mmi_text_char(text, c);
+MMI_FN bool mmi_text_same(const char *a, const char *b) {
+    while (*a != '\0' && *a == *b)
+        a++, b++;
+    return *a == *b;
+}
+
+// What the user's own text, a name or a file, must not break: nothing, XML, a string in JSON.
+enum { MMI_TEXT_PLAIN, MMI_TEXT_XML, MMI_TEXT_JSON };
+
+// One character of the user's, as plain ASCII that the form can hold.
+MMI_FN void mmi_text_foreign(mmi_text *text, char c, unsigned form) {
+    if (c < ' ' || c > '~') c = '?';
+    if (form == MMI_TEXT_JSON && (c == '"' || c == '\\')) mmi_text_char(text, '\\');
+    if (form == MMI_TEXT_XML && c == '&')
+        mmi_text_string(text, "&amp;");
+    else if (form == MMI_TEXT_XML && c == '<')
+        mmi_text_string(text, "&lt;");
+    else if (form == MMI_TEXT_XML && c == '>')
+        mmi_text_string(text, "&gt;");
+    else
+        mmi_text_char(text, c);
+}
+
+// A pool's name, as the user gave it: its first characters.
+MMI_FN void mmi_text_name(mmi_text *text, const char *name, unsigned form) {
+    for (size_t i = 0; name[i] != '\0' && i < MMI_TEXT_NAME; i++)
+        mmi_text_foreign(text, name[i], form);
+}
+
+// The user's text in at most `most` characters, more than 3: of a longer one its end.
+MMI_FN void mmi_text_ending(mmi_text *text, const char *string, size_t most, unsigned form) {
+    size_t length = 0;
+    while (string[length] != '\0')
+        length++;
+    if (length > most) {
+        mmi_text_string(text, "...");
+        string += length - (most - 3);
     }
+    for (; *string != '\0'; string++)
+        mmi_text_foreign(text, *string, form);
 }
 
 MMI_FN void mmi_text_number(mmi_text *text, size_t value) {
@@ -1208,6 +1527,18 @@ typedef struct {
     unsigned held; // 0 or 1
 } mmi_lock;
 
+// Where a call comes from.
+typedef struct {
+    const char *file;
+    uint32_t line; // 0: `file` is the address of the code, or NULL
+} mmi_caller;
+
+// Which allocations are to fail: memmgr_faults.
+typedef struct {
+    size_t nth;
+    uint32_t one_in, random; // random: the state of a generator, not 0 while one_in is not
+} mmi_faults;
+
 #ifdef USE_MEMORY_MGR
 
 // A pool. used + free + overhead == capacity, in memmgr_stats. A fixed pool has one segment, right
@@ -1216,23 +1547,87 @@ struct memmgr_pool {
     memmgr_pool_desc desc; // its name is first: a report tells it with the switch on and off
     uint32_t magic;        // MMI_MAGIC_... while the pool lives
     uint32_t segment_count, segment_room; // room in the table, where there is one
-    mmi_segment **segments;               // NULL: the only one is the first
-    mmi_segment *recent;                  // the segment that served last; NULL without a table
-    size_t capacity;                      // bytes, all that was mapped or the buffer
-    bool created;                         // by memmgr_pool_create: the memory is the pool's own
-    size_t used, peak_used;               // bytes
-    size_t sweep_below; // bytes in use: below it a growing pool looks for empty segments
-    size_t allocations, frees, failures, misuses;
     mmi_lock lock;
+    mmi_segment **segments; // NULL: the only one is the first
+    mmi_segment *recent;    // the segment that served last; NULL without a table
+    size_t capacity;        // bytes, all that was mapped or the buffer
+    size_t used, peak_used; // bytes
+    size_t sweep_below;     // bytes in use: below it a growing pool looks for empty segments
+    size_t allocations, frees, failures, misuses;
+    mmi_faults faults;
+    struct mmi_quarantine *quarantine; // NULL: there is none
 };
 
-#define MMI_FILL_FRESH 0xCC // with MEMMGR_POOL_FILL and memmgr_set_fill
-#define MMI_FILL_FREED 0xDD
+#define MMI_POOL_CREATED (1u << 31) // in desc.flags: the memory is the pool's own
 
-// A plain pool has no lock, does not fill, and has one segment: its calls take a short way.
+// Flags that take a block's calls through the room watch; and those that give it a record.
+#if MMI_WATCH
+#define MMI_WATCHED (MMI_RECORDED | MEMMGR_POOL_FILL)
+#define MMI_RECORDED (MEMMGR_POOL_GUARD | MEMMGR_POOL_TRACK | MEMMGR_POOL_QUARANTINE)
+#else
+#define MMI_WATCHED 0u
+#define MMI_RECORDED 0u
+#endif
+
+// A plain pool has no lock, is not watched, and has one segment: its calls take a short way.
 #define MMI_MAGIC_PLAIN 0x6D656D67u // "memg"
 #define MMI_MAGIC_OTHER 0x6D656D68u
+#define MMI_MAGIC_RECORDED 0x6D656D69u // its blocks have records
 #define MMI_POOL_SIZE ((sizeof(memmgr_pool) + MMI_GRANULE - 1) & ~(MMI_GRANULE - 1))
+
+// --- watched blocks
+
+// clang-format off
+//
+// A watched block lies inside a RAW block, which is what the pool, or the thread's heap, knows of:
+//
+//   raw   [ mmi_record | guard, 16 or more | the program's bytes | guard, 16 | slack ]
+//         |            |                   |                     `- requested
+//         |            |                   `- the block: raw + front, a multiple of its alignment
+//         `------------ front -------------'
+//
+// The record is in reach of a program that goes astray, so it is checked before it is believed, and
+// it never decides what is live: that is the map's word, or the state's. It says:
+//
+//   LIVE          the program's, as far as the raw block is live
+//   FREED         freed, if the raw block is not live any more: who did that
+//   QUARANTINED   freed, and the raw block still live: all bytes are 0xDD until it is let go
+//
+// clang-format on
+typedef struct {
+    const char *file, *freed_file; // with line 0: addresses of code, or NULL
+    uint32_t line, freed_line;
+    size_t requested, serial;
+    uint32_t check; // of what does not change in the block's life, and its address
+    uint8_t state;  // MMI_RECORD_...
+    uint8_t shift;  // the block's alignment is 1 << shift
+    uint8_t lost;   // 1: the record had been overwritten; `requested` is a guess, and nothing else
+    uint8_t unused; // is known
+} mmi_record;
+
+enum { MMI_RECORD_LIVE = 0x51, MMI_RECORD_FREED = 0x52, MMI_RECORD_QUARANTINED = 0x53 };
+
+#define MMI_GUARD ((size_t)16)
+#define MMI_GUARD_BYTE 0xFD
+#define MMI_RECORD_SIZE ((sizeof(mmi_record) + MMI_GRANULE - 1) & ~(MMI_GRANULE - 1))
+#define MMI_FRONT (MMI_RECORD_SIZE + MMI_GUARD) // without an alignment above 16
+
+#define MMI_FILL_FRESH 0xCC
+#define MMI_FILL_FREED 0xDD
+
+// Blocks in quarantine, a ring: items[first] has been there longest. It lies in a raw block that
+// nobody is shown.
+//   bytes == the sum of the items' sizes   count <= room   bytes <= limit
+typedef struct {
+    mmi_record *record;
+    size_t size; // bytes of the program's
+} mmi_held;
+
+typedef struct mmi_quarantine {
+    size_t room, first, count; // items
+    size_t bytes, limit;
+    mmi_held items[1]; // `room` of them
+} mmi_quarantine;
 
 // --- general calls
 
@@ -1362,8 +1757,11 @@ MMI_STATIC_ASSERT((MMI_UNIT / MMI_GRANULE) <= UINT16_MAX);
 //   mmi_os_purge(memory, size)   gives whole pages back, keeps the addresses; bytes that were held
 //   mmi_os_no_memory()           errno
 //   mmi_os_write_error(text)     one line for whoever looks
+//   mmi_os_shows_colours(file)   1, 2: is stdout, stderr a terminal whose user wants colours?
 //   mmi_os_reserve(most, least, size)  maps what is only reserved until it is used
 //   mmi_os_clock()                 milliseconds, from no known time, in coarse steps
+//   mmi_os_nanoseconds()           the same, finer
+//   mmi_os_at_exit(end)            end() is called when the program ends
 //   mmi_os_at_fork(before, after, in_child)  called around each fork
 //   mmi_os_at_thread_end(end)      end(value) is called when a thread ends that has said
 //   mmi_os_thread_has(value)       to have a value
@@ -1447,6 +1845,15 @@ MMI_FN void mmi_os_write_error(const char *text, size_t length) {
     errno = error;
 }
 
+MMI_FN bool mmi_os_shows_colours(int file) {
+    int error = errno;
+    const char *unwanted = getenv("NO_COLOR"), *kind = getenv("TERM");
+    bool dumb = !kind || mmi_text_same(kind, "dumb");
+    bool shows = !dumb && (!unwanted || !*unwanted) && isatty(file);
+    errno = error;
+    return shows;
+}
+
 MMI_FN void mmi_os_abort(void) { abort(); }
 MMI_FN void mmi_os_yield(void) { (void)sched_yield(); }
 
@@ -1461,6 +1868,18 @@ MMI_FN uint32_t mmi_os_clock(void) {
 #endif
     return (uint32_t)now.tv_sec * 1000u + (uint32_t)(now.tv_nsec / 1000000);
 }
+
+MMI_FN uint64_t mmi_os_nanoseconds(void) {
+    struct timespec now = {0, 0};
+#if defined(CLOCK_MONOTONIC)
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+#else
+    now.tv_sec = time(NULL);
+#endif
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+MMI_FN void mmi_os_at_exit(void (*end)(void)) { (void)atexit(end); }
 
 #if MMI_THREADS && MMI_HAS_HEAPS
 static pthread_key_t mmi_os_key;
@@ -1516,9 +1935,25 @@ MMI_FN void mmi_os_write_error(const char *text, size_t length) {
     (void)WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &written, NULL);
 }
 
+// A console that has been told to understand escapes.
+MMI_FN bool mmi_os_shows_colours(int file) {
+    DWORD mode, understands = 4; // ENABLE_VIRTUAL_TERMINAL_PROCESSING, which old headers lack
+    if (GetEnvironmentVariableA("NO_COLOR", NULL, 0) > 1) return false;
+    if (!GetConsoleMode(GetStdHandle(file == 1 ? STD_OUTPUT_HANDLE : STD_ERROR_HANDLE), &mode))
+        return false;
+    return (mode & understands) != 0;
+}
+
 MMI_FN void mmi_os_abort(void) { abort(); }
 MMI_FN void mmi_os_yield(void) { (void)SwitchToThread(); }
 MMI_FN uint32_t mmi_os_clock(void) { return (uint32_t)GetTickCount(); }
+MMI_FN uint64_t mmi_os_nanoseconds(void) {
+    LARGE_INTEGER now, second;
+    (void)QueryPerformanceCounter(&now);
+    (void)QueryPerformanceFrequency(&second);
+    return (uint64_t)((double)now.QuadPart / (double)second.QuadPart * 1e9);
+}
+MMI_FN void mmi_os_at_exit(void (*end)(void)) { (void)atexit(end); }
 
 #if MMI_THREADS && MMI_HAS_HEAPS
 static DWORD mmi_os_key = FLS_OUT_OF_INDEXES;
@@ -1560,11 +1995,17 @@ MMI_FN void mmi_os_write_error(const char *text, size_t length) {
     (void)text, (void)length;
 #endif
 }
+MMI_FN bool mmi_os_shows_colours(int file) {
+    (void)file;
+    return false;
+}
 MMI_FN void mmi_os_abort(void) {
     for (;;) {
     }
 }
 MMI_FN void mmi_os_yield(void) {}
+MMI_FN uint64_t mmi_os_nanoseconds(void) { return 0; }
+MMI_FN void mmi_os_at_exit(void (*end)(void)) { (void)end; }
 
 #endif
 
@@ -1585,8 +2026,8 @@ MMI_FN void *mmi_os_reserve(size_t most, size_t least, size_t *size) {
 }
 #endif
 
-// Lock order: a pool's lock, the arenas', the large blocks'. Sources, visitors, writers and
-// strategies may make general calls while a pool's is held.
+// Lock order: a pool's lock, the watch's, the arenas', the large blocks', the trace's. Sources,
+// visitors, writers and strategies may make general calls while a pool's is held.
 #if defined(MEMMGR_LOCK) && defined(MEMMGR_UNLOCK)
 MMI_FN void mmi_lock_acquire(mmi_lock *lock) {
     (void)lock;
@@ -1634,7 +2075,7 @@ MMI_FN void mmi_lock_release(mmi_lock *lock) { (void)lock; }
     X(MEMMGR_DOUBLE_FREE, "the pointer points to memory that is free already")                     \
     X(MEMMGR_INTERIOR_POINTER, "the pointer points into a pool, but not to the start of a block")  \
     X(MEMMGR_FOREIGN_POINTER, "the pointer does not come from this pool")                          \
-    X(MEMMGR_OVERRUN, "bytes beyond the block were written to")                                    \
+    X(MEMMGR_OVERRUN, "bytes before or behind the block were written to")                          \
     X(MEMMGR_USE_AFTER_FREE, "a block was written to after it had been freed")                     \
     X(MEMMGR_CORRUPT, "the pool's own data are damaged")                                           \
     X(MEMMGR_LEAK, "the block was never freed")
@@ -1663,23 +2104,58 @@ MMI_FN void mmi_report_write(const char *text, size_t length, void *ctx) {
     mmi_os_write_error(text, length);
 }
 
-// memmgr: MEMMGR_DOUBLE_FREE: 0x7f...: the pointer points to memory that is free already (pool x)
+// A place in the program, behind some words; nothing when it is not known.
+MMI_FN void mmi_report_place(mmi_text *line, const char *words, const char *file, int number,
+                             const void *code) {
+    if (!file && !code) return;
+    mmi_text_string(line, words);
+    if (file) {
+        mmi_text_string(line, file);
+        mmi_text_char(line, ':');
+        mmi_text_number(line, (size_t)number);
+    } else {
+        mmi_text_pointer(line, code);
+    }
+}
+
+// Where a block was changed: "first at byte 24".
+MMI_FN void mmi_report_offset(mmi_text *line, const memmgr_report *report) {
+    if (report->error != MEMMGR_OVERRUN && report->error != MEMMGR_USE_AFTER_FREE) return;
+    size_t distance = (size_t)report->offset;
+    mmi_text_string(line, ", first at byte ");
+    if (report->offset < 0) mmi_text_char(line, '-');
+    mmi_text_number(line, report->offset < 0 ? 0 - distance : distance);
+}
+
+// memmgr: MEMMGR_DOUBLE_FREE at a.c:7: 0x7f...: the pointer points to memory that is free already,
+// 24 bytes, allocated at a.c:5, freed at a.c:6, pool x
 MMI_COLD void mmi_report_line(const memmgr_report *report) {
     mmi_text line;
     mmi_text_open(&line, mmi_report_write, NULL);
     mmi_text_string(&line, "memmgr: ");
     mmi_text_string(&line, mmi_report_name(report->error));
+    mmi_report_place(&line, " at ", report->file, report->line, report->caller);
     mmi_text_string(&line, ": ");
     if (report->pointer) {
         mmi_text_pointer(&line, report->pointer);
         mmi_text_string(&line, ": ");
     }
     mmi_text_string(&line, mmi_report_text(report->error));
+    if (report->count > 1) {
+        mmi_text_string(&line, ", ");
+        mmi_text_number(&line, report->count);
+        mmi_text_string(&line, " blocks");
+    }
     if (report->size) {
         mmi_text_string(&line, ", ");
         mmi_text_number(&line, report->size);
-        mmi_text_string(&line, " bytes");
+        mmi_text_string(&line, report->size == 1 ? " byte" : " bytes");
     }
+    mmi_report_offset(&line, report);
+    mmi_report_place(&line, ", allocated at ", report->alloc_file, report->alloc_line,
+                     report->alloc_caller);
+    mmi_report_place(&line, ", freed at ", report->free_file, report->free_line,
+                     report->free_caller);
     if (report->pool) {
         mmi_text_string(&line, ", pool ");
         mmi_text_name(&line, *(const char *const *)(const void *)report->pool, false);
@@ -1700,17 +2176,45 @@ MMI_COLD void mmi_report_send(const memmgr_report *report) {
 #endif
 }
 
-MMI_COLD void mmi_report(memmgr_error error, const void *pointer, const void *block, size_t size,
-                         const memmgr_pool *pool) {
+// A place as a report and a block tell it: a file and its line, or code.
+MMI_FN void mmi_report_caller(mmi_caller from, const char **file, int *line, const void **code) {
+    *file = from.line ? from.file : NULL;
+    *line = (int)from.line;
+    *code = from.line ? NULL : from.file;
+}
+
+// What is found out about a call, before anything is known of the block.
+MMI_COLD memmgr_report mmi_report_of(memmgr_error error, const void *pointer,
+                                     const memmgr_pool *pool, mmi_caller caller) {
     memmgr_report report;
     mmi_bytes_fill(&report, 0, sizeof report);
     report.error = error;
     report.pointer = pointer;
+    report.pool = pool;
+    mmi_report_caller(caller, &report.file, &report.line, &report.caller);
+    return report;
+}
+
+MMI_COLD void mmi_report(memmgr_error error, const void *pointer, const void *block, size_t size,
+                         const memmgr_pool *pool, mmi_caller caller) {
+    memmgr_report report = mmi_report_of(error, pointer, pool, caller);
     report.block = block;
     report.size = size;
-    report.pool = pool;
     mmi_report_send(&report);
 }
+
+// A caller as the API's functions are told of it.
+MMI_INLINE mmi_caller mmi_caller_of(const char *file, int line, const void *code) {
+    mmi_caller caller = {(const char *)code, 0};
+    if (!file || line <= 0) return caller;
+    caller.file = file;
+    caller.line = (uint32_t)line;
+    return caller;
+}
+
+#define MMI_NOBODY mmi_caller_of(NULL, 0, NULL)
+#define MMI_CALLER mmi_caller_of(NULL, 0, MMI_RETURN_ADDRESS)
+#define MMI_CALLER_AT mmi_caller_of(file, line, MMI_RETURN_ADDRESS)
 
 MEMMGR_API void memmgr_set_error_handler(memmgr_error_handler handler, void *ctx) {
     mmi_report_to.handler = handler;
@@ -1720,34 +2224,598 @@ MEMMGR_API void memmgr_set_error_handler(memmgr_error_handler handler, void *ctx
 MEMMGR_API const char *memmgr_error_name(memmgr_error error) { return mmi_report_name(error); }
 MEMMGR_API const char *memmgr_error_text(memmgr_error error) { return mmi_report_text(error); }
 
-// The live blocks of a pool that ends: the first few, and how many bytes the others come to. They
-// are noted in a walk and told after it, for the handler may free them.
-#define MMI_LEAKS_TOLD 16
-typedef struct {
-    memmgr_block told[MMI_LEAKS_TOLD];
-    size_t count, rest; // blocks; bytes of those that are not told one by one
-} mmi_leaks;
+// >>fault
 
-MMI_FN bool mmi_report_note_leak(const memmgr_block *block, void *ctx) {
-    mmi_leaks *leaks = (mmi_leaks *)ctx;
-    if (!block->live) return true;
-    if (leaks->count < MMI_LEAKS_TOLD)
-        leaks->told[leaks->count] = *block;
+// Allocations that fail on purpose, so that a program can be seen to survive it.
+
+MMI_FN void mmi_fault_set(mmi_faults *faults, const memmgr_faults *asked) {
+    mmi_bytes_fill(faults, 0, sizeof *faults);
+    if (!asked) return;
+    faults->nth = asked->nth;
+    faults->one_in = asked->one_in > UINT32_MAX ? UINT32_MAX : (uint32_t)asked->one_in;
+    uint64_t mixed = (asked->seed + 1) * UINT64_C(0x9E3779B97F4A7C15);
+    faults->random = (uint32_t)(mixed >> 32) | 1;
+}
+
+MMI_INLINE bool mmi_fault_is_set(const mmi_faults *faults) {
+    return faults->nth != 0 || faults->one_in != 0;
+}
+
+// Is this allocation one of them? The generator is Marsaglia's xorshift (2003).
+MMI_FN bool mmi_fault_strikes(mmi_faults *faults) {
+    bool strikes = faults->nth == 1;
+    if (faults->nth != 0) faults->nth--;
+    if (faults->one_in == 0) return strikes;
+    faults->random ^= faults->random << 13;
+    faults->random ^= faults->random >> 17;
+    faults->random ^= faults->random << 5;
+    return strikes || faults->random % faults->one_in == 0;
+}
+
+// >>site
+
+// Where live blocks come from: what each place in the program holds, gathered in one walk in a
+// table of fixed size, for pictures and for leaks.
+//
+//     mmi_site_open(&sites);
+//     walk(heap, mmi_site_note, &sites);
+//     mmi_site_sort(&sites);    now sites.table[0 .. sites.count) are the sites, largest first
+
+enum {
+#ifdef MEMMGR_NO_OS
+    MMI_SITE_SLOTS = 32,
+#else
+    MMI_SITE_SLOTS = 512, // 16 KiB
+#endif
+    MMI_SITE_MOST = MMI_SITE_SLOTS - MMI_SITE_SLOTS / 8, // a search soon meets an empty slot
+    MMI_SITE_CODE = -1
+};
+
+// One place in the program.
+typedef struct {
+    const void *place; // a file's name, or where line is MMI_SITE_CODE the code that called
+    const void *first; // the first of its blocks that was shown
+    size_t bytes;      // that were asked for
+    uint32_t blocks;   // at most UINT32_MAX
+    int line;          // 0: not known
+} mmi_site;
+
+//   every live block is counted once: in a site of the table, in `others` or in `unknown`
+//   bytes == what these hold
+typedef struct {
+    mmi_site table[MMI_SITE_SLOTS]; // by hash; without a place: empty
+    mmi_site others;                // of which came when the table was full
+    mmi_site unknown;               // of blocks that are not tracked
+    size_t bytes;
+    uint32_t count; // sites in the table, at most MMI_SITE_MOST
+} mmi_sites;
+
+MMI_FN void mmi_site_open(mmi_sites *sites) { mmi_bytes_fill(sites, 0, sizeof *sites); }
+
+// The file's name, or NULL.
+MMI_FN const char *mmi_site_file(const mmi_site *site) {
+    return site->line != MMI_SITE_CODE ? (const char *)site->place : NULL;
+}
+
+// The code that called where there is no file, or NULL.
+MMI_FN const void *mmi_site_caller(const mmi_site *site) {
+    return site->line == MMI_SITE_CODE ? site->place : NULL;
+}
+
+MMI_FN uint32_t mmi_site_hash(const void *place, int line) {
+    const char *at = (const char *)place;
+    uint32_t hash = 2166136261u ^ (uint32_t)line;
+    if (line == MMI_SITE_CODE)
+        for (uintptr_t rest = (uintptr_t)place; rest != 0; rest >>= 8)
+            hash = (hash ^ (uint32_t)(rest & 255)) * 16777619u;
     else
-        leaks->rest += block->size;
-    leaks->count++;
+        for (; *at != '\0'; at++)
+            hash = (hash ^ (uint32_t)(unsigned char)*at) * 16777619u;
+    return hash ^ hash >> 16;
+}
+
+// One header's name may stand at several addresses, one for each file that includes it.
+MMI_FN bool mmi_site_is(const mmi_site *site, const void *place, int line) {
+    if (site->line != line) return false;
+    if (site->place == place || line == MMI_SITE_CODE) return site->place == place;
+    return mmi_text_same((const char *)site->place, (const char *)place);
+}
+
+// The site of that place, a new one if need be; `others` when there is no room for it.
+MMI_FN mmi_site *mmi_site_find(mmi_sites *sites, const void *place, int line) {
+    uint32_t i = mmi_site_hash(place, line) % MMI_SITE_SLOTS;
+    while (sites->table[i].place && !mmi_site_is(&sites->table[i], place, line))
+        i = (i + 1) % MMI_SITE_SLOTS;
+    if (sites->table[i].place) return &sites->table[i];
+    if (sites->count == MMI_SITE_MOST) return &sites->others;
+    sites->count++;
+    sites->table[i].place = place;
+    sites->table[i].line = line;
+    return &sites->table[i];
+}
+
+// A memmgr_visitor whose ctx is a mmi_sites.
+MMI_FN bool mmi_site_note(const memmgr_block *block, void *ctx) {
+    mmi_sites *sites = (mmi_sites *)ctx;
+    const void *place = block->file ? (const void *)block->file : block->caller;
+    int line = block->line > 0 ? block->line : 0;
+    mmi_site *site = &sites->unknown;
+    if (!block->live) return true;
+    if (place) site = mmi_site_find(sites, place, block->file ? line : MMI_SITE_CODE);
+    size_t bytes = place ? block->requested : block->size;
+    if (!site->first) site->first = block->address;
+    if (site->blocks != UINT32_MAX) site->blocks++;
+    site->bytes += bytes;
+    sites->bytes += bytes;
     return true;
 }
 
-MMI_FN void mmi_report_leaks(const mmi_leaks *leaks, const memmgr_pool *pool) {
-    for (size_t i = 0; i < leaks->count && i < MMI_LEAKS_TOLD; i++) {
-        const memmgr_block *block = &leaks->told[i];
-        mmi_report(MEMMGR_LEAK, block->address, block->address, block->size, pool);
+MMI_FN bool mmi_site_is_larger(const mmi_site *site, const mmi_site *other) {
+    if (site->bytes != other->bytes) return site->bytes > other->bytes;
+    if (site->blocks != other->blocks) return site->blocks > other->blocks;
+    return (uintptr_t)site->first < (uintptr_t)other->first;
+}
+
+// Sorts the table by insertion, in place. Nothing can be noted any more.
+MMI_FN void mmi_site_sort(mmi_sites *sites) {
+    uint32_t count = 0, at;
+    for (uint32_t i = 0; i < MMI_SITE_SLOTS; i++) {
+        mmi_site site = sites->table[i];
+        if (!site.place) continue;
+        for (at = count++; at > 0 && mmi_site_is_larger(&site, &sites->table[at - 1]); at--)
+            sites->table[at] = sites->table[at - 1];
+        sites->table[at] = site;
     }
-    if (leaks->rest != 0) mmi_report(MEMMGR_LEAK, NULL, NULL, leaks->rest, pool);
+}
+
+// Line i of a table of the `most` largest: line `most` is all the rest, line most + 1 what is not
+// tracked. One without blocks has nothing to say.
+MMI_FN mmi_site mmi_site_line(const mmi_sites *sites, uint32_t most, uint32_t i) {
+    mmi_site line = {NULL, NULL, 0, 0, 0};
+    if (i < most) return i < sites->count ? sites->table[i] : line;
+    line = i == most ? sites->others : sites->unknown;
+    line.place = i == most ? "other sites" : "not tracked";
+    for (uint32_t j = most; i == most && j < sites->count; j++) {
+        uint32_t room = UINT32_MAX - line.blocks, blocks = sites->table[j].blocks;
+        line.bytes += sites->table[j].bytes;
+        line.blocks += blocks < room ? blocks : room;
+    }
+    return line;
+}
+
+// main.c:120, or 0x401136, in at most `most` characters.
+MMI_FN void mmi_site_text(mmi_text *text, const mmi_site *site, size_t most, unsigned form) {
+    const char *file = mmi_site_file(site);
+    size_t digits = 1;
+    if (!file) {
+        mmi_text_pointer(text, mmi_site_caller(site));
+        return;
+    }
+    for (int line = site->line; line != 0; line /= 10)
+        digits++;
+    mmi_text_ending(text, file, most - (site->line > 0 ? digits : 0), form);
+    if (site->line == 0) return;
+    mmi_text_char(text, ':');
+    mmi_text_number(text, (size_t)site->line);
+}
+
+// --- leaks
+
+// The live blocks of a heap: by site, or where they are not tracked the first few one by one. They
+// are noted in a walk and told after it, for the handler may free them.
+//   blocks == those in the sites + untracked
+#define MMI_LEAKS_TOLD 16
+typedef struct {
+    mmi_sites sites;
+    memmgr_block told[MMI_LEAKS_TOLD];
+    size_t blocks, untracked;
+    size_t rest; // bytes of the untracked blocks that are not told one by one
+} mmi_leaks;
+
+MMI_FN void mmi_site_open_leaks(mmi_leaks *leaks) {
+    mmi_site_open(&leaks->sites);
+    leaks->blocks = leaks->untracked = leaks->rest = 0;
+}
+
+// A memmgr_visitor whose ctx is a mmi_leaks.
+MMI_FN bool mmi_site_note_leak(const memmgr_block *block, void *ctx) {
+    mmi_leaks *leaks = (mmi_leaks *)ctx;
+    if (!block->live) return true;
+    leaks->blocks++;
+    if (block->file || block->caller) return mmi_site_note(block, &leaks->sites);
+    if (leaks->untracked < MMI_LEAKS_TOLD)
+        leaks->told[leaks->untracked] = *block;
+    else
+        leaks->rest += block->size;
+    leaks->untracked++;
+    return true;
+}
+
+MMI_FN void mmi_site_report_leak(const void *block, size_t count, size_t size,
+                                 const memmgr_pool *pool, const mmi_site *site) {
+    memmgr_report report = mmi_report_of(MEMMGR_LEAK, block, pool, MMI_NOBODY);
+    report.block = block;
+    report.size = size;
+    report.count = count;
+    if (site) {
+        report.alloc_file = mmi_site_file(site);
+        report.alloc_line = report.alloc_file ? site->line : 0;
+        report.alloc_caller = mmi_site_caller(site);
+    }
+    mmi_report_send(&report);
+}
+
+// One report for each of the largest sites and one for the others; then the same for blocks that
+// are not tracked. Returns how many blocks there are.
+MMI_FN size_t mmi_site_report_leaks(mmi_leaks *leaks, const memmgr_pool *pool) {
+    mmi_site_sort(&leaks->sites);
+    for (uint32_t i = 0; i <= MMI_LEAKS_TOLD; i++) {
+        mmi_site site = mmi_site_line(&leaks->sites, MMI_LEAKS_TOLD, i);
+        bool rest = i == MMI_LEAKS_TOLD;
+        if (site.blocks != 0)
+            mmi_site_report_leak(rest ? NULL : site.first, site.blocks, site.bytes, pool,
+                                 rest ? NULL : &site);
+    }
+    for (size_t i = 0; i < leaks->untracked && i < MMI_LEAKS_TOLD; i++) {
+        const memmgr_block *block = &leaks->told[i];
+        mmi_site_report_leak(block->address, 1, block->size, pool, NULL);
+    }
+    if (leaks->rest != 0)
+        mmi_site_report_leak(NULL, leaks->untracked - MMI_LEAKS_TOLD, leaks->rest, pool, NULL);
+    return leaks->blocks;
 }
 
 #ifdef USE_MEMORY_MGR
+
+// >>record
+
+// A watched block's record and guards: write, check, describe. Nothing here knows where raw blocks
+// come from.
+
+// Bytes from a raw block to the block in it.
+MMI_INLINE size_t mmi_record_front(unsigned shift) {
+    return shift <= MMI_GRANULE_SHIFT ? MMI_FRONT : mmi_align_up(MMI_FRONT, (size_t)1 << shift);
+}
+
+// Bytes of a raw block for so many of the program's; SIZE_MAX when there can be none.
+MMI_INLINE size_t mmi_record_raw_size(unsigned shift, size_t size) {
+    size_t more = mmi_record_front(shift) + MMI_GUARD;
+    return size <= SIZE_MAX - more ? size + more : SIZE_MAX;
+}
+
+MMI_INLINE char *mmi_record_block(const mmi_record *record) {
+    return (char *)(uintptr_t)record + mmi_record_front(record->shift);
+}
+
+// The check of a record, or a copy of one, that lies at an address.
+MMI_INLINE uint32_t mmi_record_sum(const mmi_record *record, uintptr_t address) {
+    uint64_t sum = (uint64_t)(uintptr_t)record->file ^ (uint64_t)record->line << 40;
+    sum = sum * UINT64_C(0x9E3779B97F4A7C15) ^ (uint64_t)address;
+    sum += (uint64_t)record->requested << 8 ^ (uint64_t)record->serial << 32 ^ record->shift;
+    return (uint32_t)(sum * UINT64_C(0xD6E8FEB86659FD93) >> 32) ^ record->lost;
+}
+
+MMI_INLINE bool mmi_record_is_valid(const mmi_record *record) {
+    return record->shift < 8 * sizeof(size_t) &&
+           record->check == mmi_record_sum(record, (uintptr_t)record);
+}
+
+// Writes the guards of a block that is its raw block's, too far behind it where it is a guess.
+MMI_INLINE void mmi_record_write_guards(mmi_record *record) {
+    char *block = mmi_record_block(record), *front = (char *)record + MMI_RECORD_SIZE;
+    if (MMI_LIKELY(record->shift <= MMI_GRANULE_SHIFT))
+        mmi_bytes_fill(front, MMI_GUARD_BYTE, MMI_GUARD);
+    else
+        mmi_bytes_fill(front, MMI_GUARD_BYTE, (size_t)(block - front));
+    if (!record->lost) mmi_bytes_fill(block + record->requested, MMI_GUARD_BYTE, MMI_GUARD);
+}
+
+// Makes a raw block a watched one.
+MMI_INLINE void mmi_record_write(mmi_record *record, unsigned shift, size_t requested,
+                                 size_t serial, mmi_caller caller) {
+    record->file = caller.file;
+    record->line = caller.line;
+    record->freed_file = NULL;
+    record->freed_line = 0;
+    record->requested = requested;
+    record->serial = serial;
+    record->shift = (uint8_t)shift;
+    record->lost = record->unused = 0;
+    record->check = mmi_record_sum(record, (uintptr_t)record);
+    mmi_atomic_byte_store(&record->state, MMI_RECORD_LIVE);
+    mmi_record_write_guards(record);
+}
+
+// Makes a record good that was overwritten. What is left to know is the raw block's size.
+MMI_COLD void mmi_record_rewrite(mmi_record *record, size_t raw_size) {
+    uint8_t state = record->state;
+    if (state != MMI_RECORD_QUARANTINED) state = MMI_RECORD_LIVE;
+    mmi_record_write(record, MMI_GRANULE_SHIFT, raw_size - MMI_FRONT - MMI_GUARD, 0, MMI_NOBODY);
+    record->lost = 1;
+    record->check = mmi_record_sum(record, (uintptr_t)record);
+    record->state = state;
+}
+
+// The first of some bytes that has not a value; `size` when all have.
+MMI_FN size_t mmi_record_differs(const char *bytes, size_t size, int value) {
+    const uint64_t all = (uint64_t)0x0101010101010101u * (uint8_t)value;
+    size_t i = 0;
+    for (uint64_t word; size - i >= sizeof word; i += sizeof word) {
+        mmi_bytes_copy(&word, bytes + i, sizeof word);
+        if (word != all) break;
+    }
+    while (i < size && (uint8_t)bytes[i] == (uint8_t)value)
+        i++;
+    return i;
+}
+
+MMI_INLINE bool mmi_record_guard_holds(const char *guard) {
+    const uint64_t whole = (uint64_t)0x0101010101010101u * MMI_GUARD_BYTE;
+    uint64_t first, second;
+    mmi_bytes_copy(&first, guard, sizeof first);
+    mmi_bytes_copy(&second, guard + sizeof first, sizeof second);
+    return first == whole && second == whole;
+}
+
+// Are both guards as they were? Else the first byte that is not, from the block's start.
+MMI_FN bool mmi_record_guards_hold(const mmi_record *record, ptrdiff_t *offset) {
+    const char *block = mmi_record_block(record), *front = (const char *)record + MMI_RECORD_SIZE;
+    size_t before = (size_t)(block - front), at = before;
+    if (!mmi_record_guard_holds(front) || before != MMI_GUARD)
+        at = mmi_record_differs(front, before, MMI_GUARD_BYTE);
+    if (at != before) {
+        *offset = (ptrdiff_t)at - (ptrdiff_t)before;
+        return false;
+    }
+    if (record->lost || mmi_record_guard_holds(block + record->requested)) return true;
+    at = mmi_record_differs(block + record->requested, MMI_GUARD, MMI_GUARD_BYTE);
+    *offset = (ptrdiff_t)(record->requested + at);
+    return false;
+}
+
+// Was a block that is in quarantine left alone?
+MMI_FN bool mmi_record_is_untouched(const mmi_record *record, ptrdiff_t *offset) {
+    const char *block = mmi_record_block(record);
+    size_t at = mmi_record_differs(block, record->requested, MMI_FILL_FREED);
+    *offset = (ptrdiff_t)at;
+    return at == record->requested && mmi_record_guards_hold(record, offset);
+}
+
+// What a record tells of its block.
+MMI_FN void mmi_record_describe(const mmi_record *record, memmgr_report *report) {
+    mmi_caller from = {record->file, record->line},
+               freed = {record->freed_file, record->freed_line};
+    report->size = record->requested;
+    report->serial = record->serial;
+    mmi_report_caller(from, &report->alloc_file, &report->alloc_line, &report->alloc_caller);
+    if (record->state != MMI_RECORD_LIVE)
+        mmi_report_caller(freed, &report->free_file, &report->free_line, &report->free_caller);
+}
+
+MMI_FN memmgr_block mmi_record_shown(const mmi_record *record, size_t raw_size) {
+    mmi_caller from = {record->file, record->line};
+    bool live = mmi_atomic_byte(&record->state) == MMI_RECORD_LIVE;
+    memmgr_block shown = mmi_block_shown(mmi_record_block(record), record->requested, live);
+    shown.overhead = raw_size - record->requested;
+    shown.serial = record->serial;
+    mmi_report_caller(from, &shown.file, &shown.line, &shown.caller);
+    return shown;
+}
+
+// >>trace
+
+// Writes down every allocation and free, in the format that the manual describes.
+
+#ifdef MEMMGR_NO_OS
+enum { MMI_TRACE_SITES = 16, MMI_TRACE_BYTES = 64 };
+#else
+enum { MMI_TRACE_SITES = 1024, MMI_TRACE_BYTES = 512 };
+#endif
+
+enum {
+    MMI_TRACE_END,
+    MMI_TRACE_ALLOC,
+    MMI_TRACE_FREE,
+    MMI_TRACE_RESIZE,
+    MMI_TRACE_FAIL,
+    MMI_TRACE_THREAD,
+    MMI_TRACE_HEAP,
+    MMI_TRACE_SITE,
+    MMI_TRACE_CLEAR,
+    MMI_TRACE_ZEROED = 0x10,
+    MMI_TRACE_ALIGNED = 0x20
+};
+
+// Under its lock. bytes[0 .. length) are to be written.
+static struct {
+    mmi_lock lock;
+    uint8_t on; // may be asked without the lock
+    memmgr_writer write;
+    void *ctx;
+    uint64_t time;     // of the last event, nanoseconds
+    uintptr_t address; // in the last event
+    unsigned threads, thread;
+    const void *heap;
+    size_t length;
+    mmi_caller sites[MMI_TRACE_SITES];
+    char bytes[MMI_TRACE_BYTES];
+} mmi_trace;
+
+#if MMI_HAS_HEAPS
+static MMI_THREAD_LOCAL unsigned mmi_trace_thread; // its number, 1 the first that is seen; or 0
+#else
+static unsigned mmi_trace_thread; // threads are not told apart
+#endif
+
+MMI_INLINE bool mmi_trace_is_on(void) { return MMI_WATCH && mmi_atomic_byte(&mmi_trace.on) != 0; }
+
+MMI_FN void mmi_trace_flush(void) {
+    if (mmi_trace.length != 0) mmi_trace.write(mmi_trace.bytes, mmi_trace.length, mmi_trace.ctx);
+    mmi_trace.length = 0;
+}
+
+MMI_FN void mmi_trace_byte(unsigned byte) {
+    mmi_trace.bytes[mmi_trace.length++] = (char)byte;
+    if (mmi_trace.length == MMI_TRACE_BYTES) mmi_trace_flush();
+}
+
+MMI_FN void mmi_trace_number(uint64_t number) {
+    for (; number >= 0x80; number >>= 7)
+        mmi_trace_byte((unsigned)(number & 0x7F) | 0x80);
+    mmi_trace_byte((unsigned)number);
+}
+
+MMI_FN void mmi_trace_address(const void *pointer) {
+    uintptr_t address = (uintptr_t)pointer, step = address - mmi_trace.address;
+    bool down = step >> (8 * sizeof step - 1) != 0;
+    mmi_trace.address = address;
+    mmi_trace_number(down ? (uint64_t)(uintptr_t)~step << 1 | 1 : (uint64_t)step << 1);
+}
+
+MMI_FN void mmi_trace_text(const char *text) {
+    size_t length = 0;
+    while (text[length] != '\0')
+        length++;
+    mmi_trace_number(length);
+    while (*text != '\0')
+        mmi_trace_byte((unsigned char)*text++);
+}
+
+// The number of a call's place, told before it is used; 0 when it is not known.
+MMI_FN unsigned mmi_trace_site(mmi_caller caller) {
+    if (!caller.file) return 0;
+    uint64_t mixed =
+        ((uint64_t)(uintptr_t)caller.file + caller.line) * UINT64_C(0x9E3779B97F4A7C15);
+    unsigned slot = (unsigned)(mixed >> 40) % MMI_TRACE_SITES;
+    mmi_caller *site = &mmi_trace.sites[slot];
+    if (site->file == caller.file && site->line == caller.line) return slot + 1;
+    *site = caller;
+    mmi_trace_byte(MMI_TRACE_SITE);
+    mmi_trace_number(slot + 1);
+    mmi_trace_number(caller.line);
+    if (caller.line)
+        mmi_trace_text(caller.file);
+    else
+        mmi_trace_number((uintptr_t)caller.file);
+    return slot + 1;
+}
+
+MMI_FN void mmi_trace_time(void) {
+    uint64_t now = mmi_os_nanoseconds();
+    mmi_trace_number(now > mmi_trace.time ? now - mmi_trace.time : 0);
+    mmi_trace.time = now;
+}
+
+// Begins an event, and says before what is new about its thread, heap and site. False, and no lock
+// held, when there is no trace.
+MMI_FN bool mmi_trace_begin(unsigned kind, const memmgr_pool *pool, mmi_caller caller,
+                            unsigned *site) {
+    mmi_lock_acquire(&mmi_trace.lock);
+    if (!mmi_trace_is_on()) {
+        mmi_lock_release(&mmi_trace.lock);
+        return false;
+    }
+    if (mmi_trace_thread == 0) mmi_trace_thread = ++mmi_trace.threads;
+    if (mmi_trace.thread != mmi_trace_thread) {
+        mmi_trace.thread = mmi_trace_thread;
+        mmi_trace_byte(MMI_TRACE_THREAD);
+        mmi_trace_number(mmi_trace_thread);
+    }
+    if (mmi_trace.heap != pool) {
+        mmi_trace.heap = pool;
+        mmi_trace_byte(MMI_TRACE_HEAP);
+        mmi_trace_number((uintptr_t)pool);
+        mmi_trace_text(pool ? pool->desc.name : "heap");
+    }
+    *site = mmi_trace_site(caller);
+    mmi_trace_byte(kind);
+    mmi_trace_time();
+    return true;
+}
+
+MMI_FN void mmi_trace_alloc(const memmgr_pool *pool, const void *block, size_t size, unsigned shift,
+                            bool zeroed, mmi_caller caller) {
+    unsigned site, kind = MMI_TRACE_ALLOC;
+    bool aligned = shift > MMI_GRANULE_SHIFT;
+    if (zeroed) kind |= MMI_TRACE_ZEROED;
+    if (aligned) kind |= MMI_TRACE_ALIGNED;
+    if (!block) kind = MMI_TRACE_FAIL;
+    if (!mmi_trace_begin(kind, pool, caller, &site)) return;
+    if (block) mmi_trace_address(block);
+    mmi_trace_number(size);
+    if (block && aligned) mmi_trace_number(shift);
+    mmi_trace_number(site);
+    mmi_lock_release(&mmi_trace.lock);
+}
+
+// Before the block may become another's.
+MMI_FN void mmi_trace_free(const memmgr_pool *pool, const void *block, mmi_caller caller) {
+    unsigned site;
+    if (!mmi_trace_begin(MMI_TRACE_FREE, pool, caller, &site)) return;
+    mmi_trace_address(block);
+    mmi_trace_number(site);
+    mmi_lock_release(&mmi_trace.lock);
+}
+
+MMI_FN void mmi_trace_resize(const memmgr_pool *pool, const void *from, const void *to, size_t size,
+                             mmi_caller caller) {
+    unsigned site;
+    if (!mmi_trace_begin(MMI_TRACE_RESIZE, pool, caller, &site)) return;
+    mmi_trace_address(from);
+    mmi_trace_address(to);
+    mmi_trace_number(size);
+    mmi_trace_number(site);
+    mmi_lock_release(&mmi_trace.lock);
+}
+
+// Every block of a pool is freed.
+MMI_FN void mmi_trace_clear(const memmgr_pool *pool) {
+    unsigned site;
+    if (!mmi_trace_is_on()) return;
+    if (mmi_trace_begin(MMI_TRACE_CLEAR, pool, MMI_NOBODY, &site))
+        mmi_lock_release(&mmi_trace.lock);
+}
+
+// False when there is one already.
+MMI_FN bool mmi_trace_start(memmgr_writer write, void *ctx) {
+    mmi_lock_acquire(&mmi_trace.lock);
+    bool starts = !mmi_trace_is_on();
+    if (starts) {
+        mmi_bytes_fill(mmi_trace.sites, 0, sizeof mmi_trace.sites);
+        mmi_trace.write = write;
+        mmi_trace.ctx = ctx;
+        mmi_trace.time = mmi_os_nanoseconds();
+        mmi_trace.address = 0;
+        mmi_trace.thread = 0;
+        mmi_trace.heap = NULL;
+        mmi_trace.length = 0;
+        for (const char *magic = "memmgr trace 1\n"; *magic != '\0'; magic++)
+            mmi_trace_byte((unsigned char)*magic);
+        mmi_atomic_byte_store(&mmi_trace.on, 1);
+    }
+    mmi_lock_release(&mmi_trace.lock);
+    return starts;
+}
+
+MMI_FN void mmi_trace_stop(void) {
+    mmi_lock_acquire(&mmi_trace.lock);
+    if (mmi_trace_is_on()) {
+        mmi_trace_byte(MMI_TRACE_END);
+        mmi_trace_flush();
+    }
+    mmi_atomic_byte_store(&mmi_trace.on, 0);
+    mmi_lock_release(&mmi_trace.lock);
+}
+
+// A fork finds the trace at rest; the child has none, for its parent goes on with it.
+MMI_FN void mmi_trace_before_fork(void) {
+    if (MMI_WATCH) mmi_lock_acquire(&mmi_trace.lock);
+}
+MMI_FN void mmi_trace_after_fork(bool in_child) {
+    if (!MMI_WATCH) return;
+    if (in_child) mmi_atomic_byte_store(&mmi_trace.on, 0);
+    mmi_lock_release(&mmi_trace.lock);
+}
 
 // >>map
 
@@ -2428,7 +3496,7 @@ MMI_FN bool mmi_search_good(mmi_segment *segment, const mmi_request *want, mmi_f
 
 // A run as a strategy sees it.
 MMI_FN memmgr_block mmi_search_show(const mmi_found *found) {
-    memmgr_block block = {NULL, 0, false, NULL, 0, 0};
+    memmgr_block block = mmi_block_shown(NULL, 0, false);
     block.address = mmi_segment_address(found->segment, found->run.at);
     block.size = (size_t)found->run.length << MMI_GRANULE_SHIFT;
     return block;
@@ -2585,18 +3653,37 @@ MMI_INLINE mmi_segment *mmi_pool_segment_of(const memmgr_pool *pool, const void 
 }
 
 MMI_INLINE bool mmi_pool_is_alive(const memmgr_pool *pool) {
-    return pool != NULL && (pool->magic == MMI_MAGIC_PLAIN || pool->magic == MMI_MAGIC_OTHER);
+    return pool != NULL && pool->magic - MMI_MAGIC_PLAIN <= MMI_MAGIC_RECORDED - MMI_MAGIC_PLAIN;
 }
 
 MMI_INLINE bool mmi_pool_is_plain(const memmgr_pool *pool) {
     return MMI_LIKELY(pool != NULL) && MMI_LIKELY(pool->magic == MMI_MAGIC_PLAIN);
 }
 
+// What a pool's flags and state make of its magic.
+MMI_FN uint32_t mmi_pool_magic(const memmgr_pool *pool) {
+    if (pool->desc.flags & MMI_RECORDED) return MMI_MAGIC_RECORDED;
+    if (pool->desc.flags & (MEMMGR_POOL_LOCKED | MMI_WATCHED)) return MMI_MAGIC_OTHER;
+    bool plain = !pool->segments && !mmi_fault_is_set(&pool->faults);
+    return plain ? MMI_MAGIC_PLAIN : MMI_MAGIC_OTHER;
+}
+
 // To be called when what it looks at has changed.
 MMI_FN void mmi_pool_set_magic(memmgr_pool *pool) {
-    bool plain = !(pool->desc.flags & (MEMMGR_POOL_LOCKED | MEMMGR_POOL_FILL)) && !pool->segments;
-    uint32_t magic = plain ? MMI_MAGIC_PLAIN : MMI_MAGIC_OTHER;
+    uint32_t magic = mmi_pool_magic(pool);
     if (pool->magic != magic) pool->magic = magic; // no write to a locked pool's: no lock guards it
+}
+
+// Do its calls go through the room watch?
+MMI_INLINE bool mmi_pool_is_watched(const memmgr_pool *pool) {
+    return MMI_WATCH && ((pool->desc.flags & MMI_WATCHED) || mmi_fault_is_set(&pool->faults));
+}
+
+// Tools are told of the granules of watched pools: they are nobody's.
+MMI_FN void mmi_pool_close(const memmgr_pool *pool, const mmi_segment *segment) {
+    if (pool->desc.flags & MMI_RECORDED)
+        mmi_tool_close(mmi_segment_granules(segment),
+                       (size_t)segment->granule_count << MMI_GRANULE_SHIFT);
 }
 
 // A const pool is one whose blocks stay as they are: its lock, its counts, and what classes keep
@@ -2643,6 +3730,7 @@ MMI_INLINE memmgr_error mmi_pool_locate(const memmgr_pool *pool, const void *add
 // --- growth
 
 MMI_FN void mmi_pool_unmap(const memmgr_pool_desc *desc, void *memory, size_t size) {
+    mmi_tool_open(memory, size);
     if (!desc->source.map)
         mmi_os_unmap(memory, size);
     else if (desc->source.unmap)
@@ -2797,6 +3885,7 @@ MMI_FN mmi_segment *mmi_pool_grow(memmgr_pool *pool, const mmi_request *want) {
         mmi_segment_make(memory, size, mmi_pool_has_classes(pool), !pool->desc.source.map);
     MMI_ASSERT(segment != NULL);
     mmi_pool_add_segment(pool, segment);
+    mmi_pool_close(pool, segment);
     return segment;
 }
 
@@ -2911,11 +4000,6 @@ MMI_COLD void mmi_pool_free_merged(memmgr_pool *pool, const mmi_live *block) {
     if (pool->segments) mmi_pool_shrink(pool, block->segment);
 }
 
-// Fills some bytes, if the pool's flags say so.
-MMI_INLINE void mmi_pool_fill_if_asked(const memmgr_pool *pool, void *at, size_t size, int value) {
-    if (MMI_UNLIKELY(pool->desc.flags & MEMMGR_POOL_FILL)) mmi_bytes_fill(at, value, size);
-}
-
 // The short way, for a segment that stays: frees a block that is not long. False, and nothing done,
 // for any other, and for what is no live block.
 MMI_INLINE bool mmi_pool_free_short(memmgr_pool *pool, mmi_segment *segment, const void *address) {
@@ -2932,8 +4016,6 @@ MMI_INLINE bool mmi_pool_free_short(memmgr_pool *pool, mmi_segment *segment, con
 }
 
 MMI_FN void mmi_pool_free(memmgr_pool *pool, const mmi_live *block) {
-    mmi_pool_fill_if_asked(pool, mmi_segment_address(block->segment, block->at),
-                           (size_t)block->length << MMI_GRANULE_SHIFT, MMI_FILL_FREED);
     mmi_pool_count_out(pool, block->length);
     if (pool->segments) pool->recent = block->segment;
     if (!mmi_class_keep(block->segment, block->at, block->length))
@@ -2977,11 +4059,8 @@ MMI_FN void *mmi_pool_realloc(memmgr_pool *pool, const mmi_live *block, size_t s
         pool->failures++;
         return NULL;
     }
-    size_t bytes = length << MMI_GRANULE_SHIFT;
-    if (bytes < old_bytes)
-        mmi_pool_fill_if_asked(pool, from + bytes, old_bytes - bytes, MMI_FILL_FREED);
     void *kept = NULL; // a small block moves to one that is ready sooner than it is resized
-    if (bytes > old_bytes && block->length <= MMI_MOVED_MAX)
+    if (length > block->length && block->length <= MMI_MOVED_MAX)
         kept = mmi_pool_alloc_kept(pool, block->segment, size);
     if (kept || !mmi_pool_resize(pool, block, (uint32_t)length)) {
         to = (char *)(kept ? kept : mmi_pool_alloc_roomy(pool, (uint32_t)length, size));
@@ -2989,8 +4068,6 @@ MMI_FN void *mmi_pool_realloc(memmgr_pool *pool, const mmi_live *block, size_t s
         mmi_bytes_copy(to, from, old_bytes);
         mmi_pool_free(pool, block);
     }
-    if (bytes > old_bytes)
-        mmi_pool_fill_if_asked(pool, to + old_bytes, bytes - old_bytes, MMI_FILL_FRESH);
     return to;
 }
 
@@ -3010,8 +4087,9 @@ MMI_COLD const void *mmi_pool_block_around(const memmgr_pool *pool, const void *
 
 // Fills in the defaults. False when the desc asks for something that cannot be.
 MMI_FN bool mmi_pool_desc_with_defaults(const memmgr_pool_desc *given, memmgr_pool_desc *desc) {
-    const unsigned known =
-        MEMMGR_POOL_LOCKED | MEMMGR_POOL_FILL | MEMMGR_POOL_GROW | MEMMGR_POOL_EAGER;
+    const unsigned known = MEMMGR_POOL_LOCKED | MEMMGR_POOL_FILL | MEMMGR_POOL_GUARD |
+                           MEMMGR_POOL_TRACK | MEMMGR_POOL_GROW | MEMMGR_POOL_EAGER |
+                           MEMMGR_POOL_QUARANTINE;
     mmi_bytes_fill(desc, 0, sizeof *desc);
     if (given) *desc = *given;
     if (!desc->name) desc->name = "pool";
@@ -3028,15 +4106,17 @@ MMI_FN memmgr_pool *mmi_pool_make(void *memory, size_t size, const memmgr_pool_d
     memmgr_pool *pool = (memmgr_pool *)(void *)((char *)memory + skip);
     memmgr_pool made;
     mmi_bytes_fill(&made, 0, sizeof made);
+    mmi_tool_open(memory, size);
     made.desc = *desc;
+    if (created) made.desc.flags |= MMI_POOL_CREATED;
     if (!mmi_segment_make((char *)pool + MMI_POOL_SIZE, size - skip - MMI_POOL_SIZE,
                           mmi_pool_has_classes(&made), zeroed))
         return NULL;
     mmi_pool_set_magic(&made);
     made.segment_count = 1;
     made.capacity = size;
-    made.created = created;
     mmi_bytes_copy(pool, &made, sizeof made);
+    mmi_pool_close(pool, mmi_pool_first(pool));
     return pool;
 }
 
@@ -3066,17 +4146,21 @@ MMI_FN void mmi_pool_unmap_grown(memmgr_pool *pool) {
 MMI_FN void mmi_pool_reset(memmgr_pool *pool) {
     mmi_pool_unmap_grown(pool);
     mmi_segment_clear(mmi_pool_first(pool), false);
+    mmi_pool_close(pool, mmi_pool_first(pool));
     pool->frees = pool->allocations;
     pool->used = 0;
+    pool->quarantine = NULL;
 }
 
 // Ends the pool's life. Its memory goes back to where it came from; a caller's buffer stays.
 MMI_FN void mmi_pool_end(memmgr_pool *pool) {
     mmi_pool_unmap_grown(pool);
     pool->magic = 0;
-    if (pool->created) {
+    if (pool->desc.flags & MMI_POOL_CREATED) {
         memmgr_pool_desc desc = pool->desc;
         mmi_pool_unmap(&desc, pool, pool->capacity);
+    } else {
+        mmi_tool_open(pool, MMI_POOL_SIZE + mmi_pool_first(pool)->size);
     }
 }
 
@@ -3288,12 +4372,11 @@ MMI_COLD memmgr_error mmi_slab_misuse_of(const mmi_slab *slab, uintptr_t address
 MMI_FN bool mmi_slab_walk(const mmi_slab *slab, memmgr_visitor visit, void *ctx) {
     size_t size = mmi_slab_size(slab->size_index), block = 0, next;
     for (; block < slab->count; block = next) {
-        memmgr_block shown = {NULL, 0, false, NULL, 0, 0};
-        shown.address = mmi_slab_block(slab, block);
-        shown.live = mmi_atomic_byte(&slab->states[block]) == slab->live;
-        for (next = block + 1; !shown.live && next < slab->count; next++)
+        bool live = mmi_atomic_byte(&slab->states[block]) == slab->live;
+        for (next = block + 1; !live && next < slab->count; next++)
             if (mmi_atomic_byte(&slab->states[next]) == slab->live) break;
-        shown.size = (next - block) * size;
+        memmgr_block shown =
+            mmi_block_shown(mmi_slab_block(slab, block), (next - block) * size, live);
         if (!visit(&shown, ctx)) return false;
     }
     return true;
@@ -3656,7 +4739,7 @@ MMI_FN memmgr_error mmi_large_locate(const void *ptr, mmi_live *block) {
 }
 
 // The error, and for an interior pointer the block it lies in.
-MMI_FN memmgr_error mmi_large_free(void *ptr, int fill, memmgr_block *around) {
+MMI_FN memmgr_error mmi_large_free(void *ptr, memmgr_block *around) {
     mmi_live block = {NULL, 0, 0};
     mmi_large_enter();
     memmgr_error error = mmi_large_locate(ptr, &block);
@@ -3664,7 +4747,6 @@ MMI_FN memmgr_error mmi_large_free(void *ptr, int fill, memmgr_block *around) {
         size_t size = (size_t)block.length << MMI_GRANULE_SHIFT;
         mmi_run run = {block.at, block.length};
         bool first = block.segment == mmi_pool_first(mmi_large.pool);
-        if (fill >= 0) mmi_bytes_fill(ptr, fill, size);
         mmi_pool_free(mmi_large.pool, &block);
         if (first && size >= MMI_LARGE_RETURNED)
             (void)mmi_pool_purge(block.segment, run, mmi_os_page());
@@ -3751,15 +4833,32 @@ MMI_FN size_t mmi_large_trim(void) {
 static mmi_heap mmi_heap_none; // of a thread that has made no call yet: empty, so all calls go slow
 static mmi_heap mmi_heap_gone; // of a thread whose end has been seen: the same
 
+// The calling thread's heap; and what the short ways of malloc and free look at: the same, but when
+// calls are watched a heap without anything, so that all of them go the long way.
 static MMI_THREAD_LOCAL mmi_heap *mmi_heap_mine = &mmi_heap_none;
+static MMI_THREAD_LOCAL mmi_heap *mmi_heap_short = &mmi_heap_none;
 
 static struct {
     mmi_heap *all, *parked; // under the arena's lock
     size_t peak_used;       // bytes; under the arena's lock
-    bool fill;              // fresh and freed blocks are filled: no stacks then
     unsigned started;       // 0, 1 while the first thread prepares, 2
     uintptr_t failures, misuses;
+    size_t serials;  // under the arena's lock
+    uint8_t watched; // 1: the calls are, or have been
 } mmi_heap_all;
+
+static mmi_lock mmi_heap_watch_lock; // the room watch's; here, for a fork is to find it free
+
+MMI_INLINE bool mmi_heap_is_watched(void) {
+    if (!MMI_WATCH) return false;
+    return MMI_DEBUG || mmi_atomic_byte(&mmi_heap_all.watched) != 0 || mmi_tool_is_there();
+}
+
+// From here on the calls of this thread, and of those that have not made one yet, are watched.
+MMI_FN void mmi_heap_watch(void) {
+    mmi_atomic_byte_store(&mmi_heap_all.watched, 1);
+    mmi_heap_short = &mmi_heap_none;
+}
 
 MMI_INLINE bool mmi_heap_is_real(const mmi_heap *heap) { return heap->unit_count != 0; }
 
@@ -4081,7 +5180,7 @@ MMI_FN mmi_heap *mmi_heap_make(void) {
         mmi_bin *bin = &heap->bins[i];
         bin->top = bin->bottom = item;
         item += mmi_heap_depth(i);
-        bin->limit = mmi_heap_all.fill ? bin->bottom : item;
+        bin->limit = item;
         bin->live = mmi_slab_live(i);
     }
     heap->base = mmi_arenas[0].base;
@@ -4094,27 +5193,33 @@ MMI_FN mmi_heap *mmi_heap_make(void) {
 
 MMI_FN void mmi_heap_thread_ends(void *heap) {
     if (mmi_heap_mine != (mmi_heap *)heap) return;
-    mmi_heap_mine = &mmi_heap_gone;
+    mmi_heap_mine = mmi_heap_short = &mmi_heap_gone;
     mmi_heap_park((mmi_heap *)heap);
 }
 
 // A fork finds the shared data at rest.
 MMI_FN void mmi_heap_before_fork(void) {
+    mmi_lock_acquire(&mmi_heap_watch_lock);
     mmi_lock_acquire(&mmi_arena_lock);
     mmi_lock_acquire(&mmi_large_lock);
+    mmi_trace_before_fork();
 }
 
-MMI_FN void mmi_heap_after_fork(void) {
+MMI_FN void mmi_heap_release_locks(bool in_child) {
+    mmi_trace_after_fork(in_child);
     mmi_lock_release(&mmi_large_lock);
     mmi_lock_release(&mmi_arena_lock);
+    mmi_lock_release(&mmi_heap_watch_lock);
 }
+
+MMI_FN void mmi_heap_after_fork(void) { mmi_heap_release_locks(false); }
 
 // In the child the other threads are gone, perhaps in the middle of a call: their heaps stay as
 // they are, and blocks that are freed to them are not used again. Some of them may have been about
 // to tell of a slab: so all are taken as not told, and those are swept whose owner is left.
 MMI_FN void mmi_heap_after_fork_in_child(void) {
     mmi_heap *own = mmi_heap_mine;
-    mmi_heap_after_fork();
+    mmi_heap_release_locks(true);
     for (mmi_heap *heap = mmi_heap_all.all; heap; heap = heap->next)
         for (unsigned i = 0; i < MMI_SIZES; i++)
             mmi_atomic_word_store(&heap->told[i], 0);
@@ -4170,6 +5275,7 @@ MMI_FN mmi_heap *mmi_heap_enter(void) {
     heap = mmi_heap_take();
     if (!heap) return NULL;
     mmi_heap_mine = heap;
+    mmi_heap_short = mmi_heap_is_watched() ? &mmi_heap_none : heap;
     mmi_heap_collect_all(heap); // also what is to be passed on
     if (gone) return heap;
     mmi_heap_start();
@@ -4200,7 +5306,7 @@ __attribute__((destructor(101), used)) static void mmi_heap_unloaded(void) {
     mmi_os_no_thread_end();
     mmi_heap_before_fork();
     if (mmi_heap_is_unused()) {
-        mmi_heap_mine = &mmi_heap_none;
+        mmi_heap_mine = mmi_heap_short = &mmi_heap_none;
         mmi_heap_all.all = mmi_heap_all.parked = NULL;
         mmi_large_end();
         mmi_arena_end();
@@ -4234,19 +5340,13 @@ MMI_COLD void *mmi_heap_alloc_slow(size_t size) {
     void *block = NULL;
     if (bin->top != bin->bottom || mmi_heap_refill(heap, bin)) block = mmi_heap_pop(bin);
     if (gone) mmi_heap_thread_ends(heap);
-    if (!block) return mmi_heap_failed();
-    if (mmi_heap_all.fill)
-        mmi_bytes_fill(block, MMI_FILL_FRESH, mmi_slab_size((unsigned)(bin - heap->bins)));
-    return block;
+    return block ? block : mmi_heap_failed();
 }
 
 MMI_COLD void *mmi_heap_alloc_large(size_t alignment, size_t size, bool *zeroed) {
     void *block = mmi_large_alloc(alignment, size, zeroed);
     if (!block && mmi_heap_scavenge()) block = mmi_large_alloc(alignment, size, zeroed);
-    if (!block) return mmi_heap_failed();
-    if (mmi_heap_all.fill) mmi_bytes_fill(block, MMI_FILL_FRESH, size);
-    *zeroed &= !mmi_heap_all.fill;
-    return block;
+    return block ? block : mmi_heap_failed();
 }
 
 MMI_COLD void *mmi_heap_alloc_any(size_t size) {
@@ -4255,11 +5355,18 @@ MMI_COLD void *mmi_heap_alloc_any(size_t size) {
     return mmi_heap_alloc_slow(size);
 }
 
+// The short way: a block from a heap's stack. False when there is none.
+MMI_INLINE bool mmi_heap_alloc_short(mmi_heap *heap, size_t size, void **block) {
+    if (MMI_UNLIKELY(size > MMI_SMALL_MAX)) return false;
+    mmi_bin *bin = mmi_slab_bin(heap, size);
+    if (MMI_UNLIKELY(bin->top == bin->bottom)) return false;
+    *block = mmi_heap_pop(bin);
+    return true;
+}
+
 MMI_INLINE void *mmi_heap_alloc(size_t size) {
-    if (MMI_UNLIKELY(size > MMI_SMALL_MAX)) return mmi_heap_alloc_any(size);
-    mmi_bin *bin = mmi_slab_bin(mmi_heap_mine, size);
-    if (MMI_UNLIKELY(bin->top == bin->bottom)) return mmi_heap_alloc_any(size);
-    return mmi_heap_pop(bin);
+    void *block;
+    return mmi_heap_alloc_short(mmi_heap_mine, size, &block) ? block : mmi_heap_alloc_any(size);
 }
 
 MMI_FN void *mmi_heap_calloc(size_t bytes) {
@@ -4296,14 +5403,12 @@ MMI_INLINE uint8_t *mmi_heap_locate(const mmi_slab *slab, const void *ptr, unsig
 
 // Frees what memmgr_free has not freed on its short ways. The error, and the block it is about.
 MMI_COLD memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
-    int fill = mmi_heap_all.fill ? MMI_FILL_FREED : -1;
     memmgr_error error = MEMMGR_OK;
     mmi_slab *slab = mmi_arena_find((uintptr_t)ptr);
-    if (!slab) return mmi_large_free(ptr, fill, around);
+    if (!slab) return mmi_large_free(ptr, around);
     unsigned size_index = 0;
     uint8_t *state = mmi_heap_locate(slab, ptr, &size_index, &error, around);
     if (!state) return error;
-    if (fill >= 0) mmi_bytes_fill(ptr, fill, mmi_slab_size(size_index));
     mmi_heap *owner = mmi_heap_owner(slab);
     if (owner != mmi_heap_mine) {
         bool freed = mmi_heap_free_remote(slab, state, mmi_slab_live(size_index));
@@ -4314,7 +5419,6 @@ MMI_COLD memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
     mmi_atomic_byte_store(state, MMI_STATE_CACHED);
     if (bin->top == bin->limit) mmi_heap_shed(owner, bin, (size_t)(bin->limit - bin->bottom) / 2);
     *bin->top++ = item;
-    if (bin->top > bin->limit) mmi_heap_shed(owner, bin, 1); // where there is to be no stack
     return MEMMGR_OK;
 }
 
@@ -4336,8 +5440,7 @@ MMI_INLINE bool mmi_heap_push(mmi_slab *slab, void *ptr) {
 }
 
 // The short way: a block of this thread's, in the first arena.
-MMI_INLINE bool mmi_heap_free_short(void *ptr) {
-    mmi_heap *heap = mmi_heap_mine;
+MMI_INLINE bool mmi_heap_free_short(mmi_heap *heap, void *ptr) {
     size_t number = ((uintptr_t)ptr - heap->base) >> MMI_UNIT_SHIFT;
     if (MMI_UNLIKELY(number >= heap->unit_count)) return false;
     mmi_slab *slab = &heap->units[number];
@@ -4350,12 +5453,31 @@ MMI_COLD bool mmi_heap_free_other(void *ptr) {
     mmi_slab *slab = mmi_arena_find((uintptr_t)ptr);
     unsigned size_index;
     bool starts;
-    if (!slab || mmi_heap_all.fill) return false;
+    if (!slab) return false;
     uintptr_t owner = mmi_atomic_word(&slab->owner);
     if (owner == (uintptr_t)mmi_heap_mine) return mmi_heap_push(slab, ptr);
     if (owner == 0) return false;
     uint8_t *state = mmi_slab_state_any(slab, (uintptr_t)ptr, &size_index, &starts);
     return starts && mmi_heap_free_remote(slab, state, mmi_slab_live(size_index));
+}
+
+// Frees any block, by the first way that fits.
+MMI_INLINE memmgr_error mmi_heap_free(void *ptr, memmgr_block *around) {
+    if (mmi_heap_free_short(mmi_heap_mine, ptr) || mmi_heap_free_other(ptr)) return MEMMGR_OK;
+    return mmi_heap_free_slow(ptr, around);
+}
+
+// The number of an allocation. Each thread takes some hundred numbers at a time.
+static MMI_THREAD_LOCAL size_t mmi_heap_next_serial, mmi_heap_last_serial;
+
+MMI_INLINE size_t mmi_heap_serial(void) {
+    if (MMI_UNLIKELY(mmi_heap_next_serial == mmi_heap_last_serial)) {
+        mmi_lock_acquire(&mmi_arena_lock);
+        mmi_heap_next_serial = mmi_heap_all.serials;
+        mmi_heap_last_serial = mmi_heap_all.serials += 256;
+        mmi_lock_release(&mmi_arena_lock);
+    }
+    return ++mmi_heap_next_serial;
 }
 
 // The usable size of a live block; 0 for any other pointer, and what it is.
@@ -4367,22 +5489,22 @@ MMI_FN size_t mmi_heap_size(const void *ptr, memmgr_error *error, memmgr_block *
     return mmi_slab_size(size_index);
 }
 
+// Is there room for another size where a block lies, without much of a waste? `old` is its usable
+// size.
+MMI_FN bool mmi_heap_resize_in_place(void *ptr, size_t old, size_t size) {
+    if (old <= MMI_SMALL_MAX) return size <= old && (size >= old / 2 || old <= 64);
+    return size > MMI_SMALL_MAX && mmi_large_resize(ptr, size);
+}
+
 // A block of another size with the same content, in place where that is near enough. NULL, and the
 // block intact, when there is no memory. `old` is its usable size.
 MMI_FN void *mmi_heap_resize(void *ptr, size_t old, size_t size) {
     bool small = size <= MMI_SMALL_MAX;
-    if (old <= MMI_SMALL_MAX && size <= old && (size >= old / 2 || old <= 64)) return ptr;
-    if (old > MMI_SMALL_MAX && !small && mmi_large_resize(ptr, size)) {
-        if (mmi_heap_all.fill && size > old)
-            mmi_bytes_fill((char *)ptr + old, MMI_FILL_FRESH, size - old);
-        return ptr;
-    }
+    if (mmi_heap_resize_in_place(ptr, old, size)) return ptr;
     void *block = small ? mmi_heap_alloc(size) : mmi_large_alloc_roomy(size);
     if (!block && !small && mmi_heap_scavenge()) block = mmi_large_alloc_roomy(size);
     if (!block) return small ? NULL : mmi_heap_failed();
     mmi_bytes_copy(block, ptr, size < old ? size : old);
-    if (mmi_heap_all.fill && size > old)
-        mmi_bytes_fill((char *)block + old, MMI_FILL_FRESH, size - old);
     return block;
 }
 
@@ -4397,18 +5519,6 @@ MMI_FN size_t mmi_heap_trim(void) {
 
 MMI_FN void mmi_heap_note_misuse(void) { mmi_atomic_word_add(&mmi_heap_all.misuses, 1); }
 
-// Filling needs every call to come by the slow ways: no heap has room on its stacks.
-MMI_FN void mmi_heap_set_fill(bool fill) {
-    mmi_heap *heap = mmi_heap_mine;
-    if (mmi_heap_is_real(heap)) mmi_heap_flush(heap);
-    mmi_lock_acquire(&mmi_arena_lock);
-    mmi_heap_all.fill = fill;
-    for (heap = mmi_heap_all.all; heap; heap = heap->next)
-        for (unsigned i = 0; i < MMI_SIZES; i++)
-            heap->bins[i].limit = heap->bins[i].bottom + (fill ? 0 : mmi_heap_depth(i));
-    mmi_lock_release(&mmi_arena_lock);
-}
-
 #else
 
 // >>single
@@ -4416,9 +5526,20 @@ MMI_FN void mmi_heap_set_fill(bool fill) {
 // Without thread heaps: one pool behind one lock. It grows, or where there is no operating system
 // lies in a static array.
 
+typedef struct mmi_heap mmi_heap; // threads have none
+
+static mmi_heap *const mmi_heap_short = NULL;
 static mmi_lock mmi_heap_lock;
-static memmgr_pool *mmi_heap_pool; // NULL until the first call
-static bool mmi_heap_fills;        // fresh and freed blocks are filled
+static memmgr_pool *mmi_heap_pool;   // NULL until the first call
+static mmi_lock mmi_heap_watch_lock; // the room watch's; here, for a fork is to find it free
+static uint8_t mmi_heap_watched;     // 1: the calls are, or have been
+static uintptr_t mmi_heap_misuses;
+
+MMI_INLINE bool mmi_heap_is_watched(void) {
+    return MMI_WATCH && (MMI_DEBUG || mmi_heap_watched != 0 || mmi_tool_is_there());
+}
+
+MMI_FN void mmi_heap_watch(void) { mmi_heap_watched = 1; }
 
 #ifdef MEMMGR_NO_OS
 #ifndef MEMMGR_STATIC_HEAP_SIZE
@@ -4436,8 +5557,20 @@ MMI_COLD memmgr_pool *mmi_heap_make(void) {
 #define MMI_HEAP_FIRST ((size_t)64 << 20) // bytes reserved at first, and less where there is less
 
 // A fork finds the heap at rest, and leaves it so in both processes.
-MMI_FN void mmi_heap_before_fork(void) { mmi_lock_acquire(&mmi_heap_lock); }
-MMI_FN void mmi_heap_after_fork(void) { mmi_lock_release(&mmi_heap_lock); }
+MMI_FN void mmi_heap_before_fork(void) {
+    mmi_lock_acquire(&mmi_heap_watch_lock);
+    mmi_lock_acquire(&mmi_heap_lock);
+    mmi_trace_before_fork();
+}
+
+MMI_FN void mmi_heap_release_locks(bool in_child) {
+    mmi_trace_after_fork(in_child);
+    mmi_lock_release(&mmi_heap_lock);
+    mmi_lock_release(&mmi_heap_watch_lock);
+}
+
+MMI_FN void mmi_heap_after_fork(void) { mmi_heap_release_locks(false); }
+MMI_FN void mmi_heap_after_fork_in_child(void) { mmi_heap_release_locks(true); }
 
 MMI_COLD memmgr_pool *mmi_heap_make(void) {
     memmgr_pool_desc desc;
@@ -4447,7 +5580,8 @@ MMI_COLD memmgr_pool *mmi_heap_make(void) {
     desc.flags = MEMMGR_POOL_GROW;
     for (size_t size = MMI_HEAP_FIRST; !pool && size >= 65536; size /= 4)
         pool = mmi_pool_create(size, &desc);
-    if (pool) mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork);
+    if (pool)
+        mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
     return pool;
 }
 #endif
@@ -4466,8 +5600,16 @@ MMI_FN void *mmi_heap_alloc_aligned(size_t alignment, size_t size) {
     void *block = pool ? mmi_pool_alloc(pool, alignment, size) : NULL;
     mmi_heap_leave();
     if (!block) mmi_os_no_memory();
-    if (block && mmi_heap_fills) mmi_bytes_fill(block, MMI_FILL_FRESH, size);
     return block;
+}
+
+// An allocation that did not come so far.
+MMI_COLD void *mmi_heap_failed(void) {
+    memmgr_pool *pool = mmi_heap_enter();
+    if (pool) pool->failures++;
+    mmi_heap_leave();
+    mmi_os_no_memory();
+    return NULL;
 }
 
 MMI_FN void *mmi_heap_alloc(size_t size) { return mmi_heap_alloc_aligned(MMI_GRANULE, size); }
@@ -4486,15 +5628,24 @@ MMI_FN memmgr_error mmi_heap_find(const void *ptr, mmi_live *block, memmgr_block
     return error;
 }
 
-MMI_FN bool mmi_heap_free_short(const void *ptr) { return ptr == NULL; }
-MMI_FN bool mmi_heap_free_other(const void *ptr) { return ptr == NULL; }
+MMI_FN size_t mmi_heap_serial(void) { return mmi_heap_pool ? mmi_heap_pool->allocations : 0; }
 
-MMI_FN memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
+// There are no short ways.
+MMI_INLINE bool mmi_heap_alloc_short(mmi_heap *heap, size_t size, void **block) {
+    (void)heap, (void)size, (void)block;
+    return false;
+}
+MMI_INLINE bool mmi_heap_free_short(mmi_heap *heap, const void *ptr) {
+    (void)heap, (void)ptr;
+    return false;
+}
+MMI_INLINE bool mmi_heap_free_other(const void *ptr) { return ptr == NULL; }
+MMI_FN void *mmi_heap_alloc_any(size_t size) { return mmi_heap_alloc(size); }
+
+MMI_FN memmgr_error mmi_heap_free(void *ptr, memmgr_block *around) {
     mmi_live block = {NULL, 0, 0};
     memmgr_pool *pool = mmi_heap_enter();
     memmgr_error error = mmi_heap_find(ptr, &block, around);
-    size_t size = (size_t)block.length << MMI_GRANULE_SHIFT;
-    if (error == MEMMGR_OK && mmi_heap_fills) mmi_bytes_fill(ptr, MMI_FILL_FREED, size);
     if (error == MEMMGR_OK) mmi_pool_free(pool, &block);
     mmi_heap_leave();
     return error;
@@ -4508,9 +5659,8 @@ MMI_FN size_t mmi_heap_size(const void *ptr, memmgr_error *error, memmgr_block *
     return (size_t)block.length << MMI_GRANULE_SHIFT;
 }
 
-// A block of another size with the same content, in place where there is room. NULL, and the block
-// intact, when there is no memory. `old` is its usable size.
-MMI_FN void *mmi_heap_resize(void *ptr, size_t old, size_t size) {
+// Resizes a block where it lies. False when there is no room.
+MMI_FN bool mmi_heap_resize_in_place(void *ptr, size_t old, size_t size) {
     mmi_live block = {NULL, 0, 0};
     memmgr_block around;
     size_t length = mmi_pool_granules(size);
@@ -4518,7 +5668,14 @@ MMI_FN void *mmi_heap_resize(void *ptr, size_t old, size_t size) {
     bool resized = mmi_heap_find(ptr, &block, &around) == MEMMGR_OK && length <= MMI_GRANULES_MAX &&
                    mmi_pool_resize(pool, &block, (uint32_t)length);
     mmi_heap_leave();
-    if (resized) return ptr;
+    (void)old;
+    return resized;
+}
+
+// A block of another size with the same content, in place where there is room. NULL, and the block
+// intact, when there is no memory. `old` is its usable size.
+MMI_FN void *mmi_heap_resize(void *ptr, size_t old, size_t size) {
+    if (mmi_heap_resize_in_place(ptr, old, size)) return ptr;
     void *moved = mmi_heap_alloc(size);
     if (moved) mmi_bytes_copy(moved, ptr, size < old ? size : old);
     return moved;
@@ -4531,15 +5688,692 @@ MMI_FN size_t mmi_heap_trim(void) {
     return given;
 }
 
-MMI_FN void mmi_heap_note_misuse(void) {
-    memmgr_pool *pool = mmi_heap_enter();
-    if (pool) pool->misuses++;
-    mmi_heap_leave();
-}
-
-MMI_FN void mmi_heap_set_fill(bool fill) { mmi_heap_fills = fill; }
+MMI_FN void mmi_heap_note_misuse(void) { mmi_atomic_word_add(&mmi_heap_misuses, 1); }
 
 #endif // MMI_HAS_HEAPS
+
+// >>watch
+
+// Calls that are watched: blocks with records and guards, quarantine, faults, traces, and what
+// tools are told. Here `pool` is a pool with its lock held, or NULL for the general calls. What is
+// found out about a program is noted, and told by the callers when they have left the lock.
+
+#ifdef MEMMGR_NO_OS
+enum { MMI_FINDINGS = 2 };
+#else
+enum { MMI_FINDINGS = 16 };
+#endif
+
+// reports[0 .. count) are to be sent; `count` alone needs to be set at first.
+typedef struct {
+    size_t count;
+    memmgr_report reports[MMI_FINDINGS];
+} mmi_findings;
+
+#define MMI_WATCH_DEFAULT                                                                          \
+    (MMI_DEBUG ? (unsigned)(MEMMGR_POOL_TRACK | MEMMGR_POOL_GUARD | MEMMGR_POOL_FILL) : 0u)
+
+static struct {
+    unsigned flags;             // MEMMGR_POOL_...
+    mmi_faults faults;          // under mmi_heap_watch_lock
+    mmi_quarantine *quarantine; // the same; NULL until it is needed
+} mmi_watch_general = {MMI_WATCH_DEFAULT, {0, 0, 0}, NULL};
+
+// What flags stand for when a tool is there, or calls are watched by default.
+MMI_FN unsigned mmi_watch_flags_for(unsigned flags) {
+    flags |= MMI_WATCH_DEFAULT;
+    if (mmi_tool_is_there()) flags |= MEMMGR_POOL_TRACK | MEMMGR_POOL_GUARD;
+    return flags;
+}
+
+MMI_FN unsigned mmi_watch_flags(const memmgr_pool *pool) {
+    if (pool) return pool->desc.flags;
+    return mmi_tool_is_there() ? mmi_watch_flags_for(mmi_watch_general.flags)
+                               : mmi_watch_general.flags;
+}
+
+MMI_FN bool mmi_watch_is_traced(const memmgr_pool *pool) {
+    return mmi_trace_is_on() && (!pool || (pool->desc.flags & MEMMGR_POOL_TRACK));
+}
+
+MMI_FN void mmi_watch_enter(const memmgr_pool *pool) {
+    if (!pool) mmi_lock_acquire(&mmi_heap_watch_lock);
+}
+
+MMI_FN void mmi_watch_leave(const memmgr_pool *pool) {
+    if (!pool) mmi_lock_release(&mmi_heap_watch_lock);
+}
+
+// --- what was found
+
+// Counts a misuse, and notes it. Returns its error.
+MMI_COLD memmgr_error mmi_watch_note(mmi_findings *found, const memmgr_report *report) {
+    if (report->pool)
+        ((memmgr_pool *)(uintptr_t)report->pool)->misuses++;
+    else
+        mmi_heap_note_misuse();
+    if (found->count < MMI_FINDINGS) found->reports[found->count++] = *report;
+    return report->error;
+}
+
+// Notes what happened to a recorded block.
+MMI_COLD memmgr_error mmi_watch_note_block(mmi_findings *found, memmgr_error error,
+                                           const memmgr_pool *pool, const mmi_record *record,
+                                           ptrdiff_t offset, mmi_caller caller) {
+    memmgr_report report = mmi_report_of(error, mmi_record_block(record), pool, caller);
+    report.block = report.pointer;
+    mmi_record_describe(record, &report);
+    report.offset = offset;
+    return mmi_watch_note(found, &report);
+}
+
+MMI_COLD void mmi_watch_send(const mmi_findings *found) {
+    for (size_t i = 0; i < found->count; i++)
+        mmi_report_send(&found->reports[i]);
+}
+
+// --- raw blocks
+
+// Is it the one that the quarantine's list lies in?
+MMI_INLINE bool mmi_watch_is_quarantine(const memmgr_pool *pool, const void *raw) {
+    return raw == (pool ? pool->quarantine : mmi_watch_general.quarantine);
+}
+
+MMI_INLINE void *mmi_watch_raw_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
+    return pool ? mmi_pool_alloc(pool, alignment, size) : mmi_heap_alloc_aligned(alignment, size);
+}
+
+// The raw block that starts at an address; or what the address is instead, and for an interior one
+// the block around it, where there is one.
+MMI_INLINE memmgr_error mmi_watch_raw_find(const memmgr_pool *pool, const void *ptr,
+                                           memmgr_block *raw) {
+    memmgr_error error = MEMMGR_OK;
+    raw->address = NULL;
+    raw->size = 0;
+    if (!pool) {
+        size_t size = mmi_heap_size(ptr, &error, raw);
+        if (error != MEMMGR_OK) return error;
+        raw->size = size;
+    } else {
+        mmi_live live = {NULL, 0, 0};
+        error = mmi_pool_locate(pool, ptr, &live);
+        if (error == MEMMGR_INTERIOR_POINTER)
+            raw->address = mmi_pool_block_around(pool, ptr, &raw->size);
+        if (error != MEMMGR_OK) return error;
+        raw->size = (size_t)live.length << MMI_GRANULE_SHIFT;
+    }
+    raw->address = ptr;
+    return MEMMGR_OK;
+}
+
+MMI_FN memmgr_error mmi_watch_raw_free(memmgr_pool *pool, void *raw) {
+    memmgr_block around;
+    mmi_live live;
+    if (!pool) return mmi_heap_free(raw, &around);
+    memmgr_error error = mmi_pool_locate(pool, raw, &live);
+    if (error == MEMMGR_OK) mmi_pool_free(pool, &live);
+    return error;
+}
+
+MMI_FN bool mmi_watch_raw_resize(memmgr_pool *pool, const memmgr_block *raw, size_t size) {
+    void *address = (void *)(uintptr_t)raw->address;
+    mmi_live live;
+    size_t length = mmi_pool_granules(size);
+    if (!pool) return mmi_heap_resize_in_place(address, raw->size, size);
+    return length <= MMI_GRANULES_MAX && mmi_pool_locate(pool, address, &live) == MEMMGR_OK &&
+           mmi_pool_resize(pool, &live, (uint32_t)length);
+}
+
+// Lets memmgr look at a record and the guards in spite of a tool; and nobody.
+MMI_FN void mmi_watch_expose(const mmi_record *record, size_t raw_size) {
+    if (!mmi_tool_is_there()) return;
+    mmi_tool_open(record, MMI_RECORD_SIZE);
+    if (!mmi_record_is_valid(record)) return;
+    const char *block = mmi_record_block(record), *end = (const char *)record + raw_size;
+    mmi_tool_open(record, (size_t)(block - (const char *)record));
+    mmi_tool_open(block + record->requested, (size_t)(end - block) - record->requested);
+}
+
+MMI_FN void mmi_watch_hide(const mmi_record *record, size_t raw_size) {
+    if (!mmi_tool_is_there()) return;
+    const char *block = mmi_record_block(record), *end = (const char *)record + raw_size;
+    if (mmi_record_is_valid(record)) {
+        mmi_tool_close(block + record->requested, (size_t)(end - block) - record->requested);
+        mmi_tool_close(record, (size_t)(block - (const char *)record));
+    } else {
+        mmi_tool_close(record, MMI_RECORD_SIZE);
+    }
+}
+
+// --- find
+
+// A block as a pointer names it.
+typedef struct {
+    memmgr_block raw;
+    mmi_record *record; // NULL: it has none
+    bool damaged;       // the record has been overwritten
+} mmi_watched;
+
+// What is known of a block that was freed, when its memory still tells: its record, copied, for
+// another thread may be about to use the memory.
+MMI_COLD bool mmi_watch_find_freed(const memmgr_pool *pool, const void *ptr, mmi_record *copy) {
+    memmgr_block raw;
+    for (unsigned shift = MMI_GRANULE_SHIFT; shift < 8 * sizeof(size_t) - 2; shift++) {
+        const char *at = (const char *)ptr - mmi_record_front(shift);
+        if ((uintptr_t)ptr & (((uintptr_t)1 << shift) - 1)) break;
+        if ((uintptr_t)at > (uintptr_t)ptr) break;
+        if (mmi_watch_raw_find(pool, at, &raw) == MEMMGR_FOREIGN_POINTER) continue;
+        mmi_tool_open(at, MMI_RECORD_SIZE);
+        mmi_bytes_copy(copy, at, sizeof *copy);
+        mmi_tool_close(at, MMI_RECORD_SIZE);
+        if (copy->shift == shift && copy->state != MMI_RECORD_LIVE &&
+            copy->check == mmi_record_sum(copy, (uintptr_t)at))
+            return true;
+    }
+    return false;
+}
+
+// Notes a misuse: what the pointer is, the block it points into, and what its record tells.
+MMI_COLD memmgr_error mmi_watch_misuse(const memmgr_pool *pool, memmgr_error error, const void *ptr,
+                                       const mmi_watched *block, mmi_caller caller,
+                                       mmi_findings *found) {
+    memmgr_report report = mmi_report_of(error, ptr, pool, caller);
+    mmi_record copy;
+    report.block = block->raw.address;
+    report.size = block->raw.size;
+    if (block->record) {
+        report.block = mmi_record_block(block->record);
+        mmi_record_describe(block->record, &report);
+        mmi_watch_hide(block->record, block->raw.size);
+    } else if (error == MEMMGR_DOUBLE_FREE && mmi_watch_find_freed(pool, ptr, &copy)) {
+        report.block = ptr;
+        mmi_record_describe(&copy, &report);
+    }
+    return mmi_watch_note(found, &report);
+}
+
+// Is there a sign that a raw block without a record has had one? In a pool that gives all of its
+// blocks records there is no other.
+MMI_COLD bool mmi_watch_was_recorded(const memmgr_pool *pool, const mmi_record *record) {
+    const char *guard = (const char *)record + MMI_RECORD_SIZE;
+    unsigned left = 0;
+    if (pool) return true;
+    mmi_tool_open(guard, MMI_GUARD);
+    for (size_t i = 0; i < MMI_GUARD; i++)
+        left += (uint8_t)guard[i] == MMI_GUARD_BYTE;
+    return left >= MMI_GUARD / 2;
+}
+
+// A block by any pointer into its raw one. The quarantine's own is no block.
+MMI_COLD memmgr_error mmi_watch_find_around(const memmgr_pool *pool, const void *ptr,
+                                            mmi_watched *block) {
+    memmgr_error error = mmi_watch_raw_find(pool, ptr, &block->raw);
+    mmi_record *record = (mmi_record *)(uintptr_t)block->raw.address;
+    if (record && mmi_watch_is_quarantine(pool, record)) return MEMMGR_INTERIOR_POINTER;
+    if (!record || block->raw.size < MMI_FRONT + MMI_GUARD) return error;
+    mmi_watch_expose(record, block->raw.size);
+    if (mmi_record_is_valid(record)) {
+        bool live = mmi_atomic_byte(&record->state) == MMI_RECORD_LIVE;
+        if (live && mmi_record_block(record) == ptr)
+            error = MEMMGR_OK;
+        else if (live || (uintptr_t)ptr % MMI_GRANULE != 0)
+            error = MEMMGR_INTERIOR_POINTER;
+        else
+            error = MEMMGR_DOUBLE_FREE;
+        block->record = record;
+        return error;
+    }
+    if (error == MEMMGR_OK && !pool) return MEMMGR_OK; // it has no record
+    if (!mmi_watch_was_recorded(pool, record)) return error;
+    block->damaged = ptr == (char *)record + MMI_FRONT;
+    if (block->damaged) block->record = record;
+    return block->damaged ? MEMMGR_OK : MEMMGR_INTERIOR_POINTER;
+}
+
+// Finds the live block that starts at a pointer. MEMMGR_OK, its record in memmgr's hands; or what
+// the pointer is instead.
+MMI_INLINE memmgr_error mmi_watch_find(const memmgr_pool *pool, const void *ptr,
+                                       mmi_watched *block) {
+    mmi_record *record = (mmi_record *)((uintptr_t)ptr - MMI_FRONT);
+    block->record = NULL;
+    block->damaged = false;
+    if (pool && !(pool->desc.flags & MMI_RECORDED))
+        return mmi_watch_raw_find(pool, ptr, &block->raw);
+    if (mmi_watch_raw_find(pool, record, &block->raw) == MEMMGR_OK) {
+        mmi_watch_expose(record, block->raw.size);
+        if (MMI_LIKELY(record->shift <= MMI_GRANULE_SHIFT && mmi_record_is_valid(record)) &&
+            MMI_LIKELY(mmi_atomic_byte(&record->state) == MMI_RECORD_LIVE)) {
+            block->record = record;
+            return MEMMGR_OK;
+        }
+    }
+    return mmi_watch_find_around(pool, ptr, block);
+}
+
+// A block whose record was overwritten: by the one before it, or by who wrote before this one.
+MMI_COLD memmgr_error mmi_watch_mend(const memmgr_pool *pool, mmi_watched *block, mmi_caller caller,
+                                     mmi_findings *found) {
+    mmi_watched before;
+    ptrdiff_t offset;
+    before.record = NULL;
+    mmi_record_rewrite(block->record, block->raw.size);
+    (void)mmi_watch_raw_find(pool, (const char *)block->raw.address - 1, &before.raw);
+    mmi_record *record = (mmi_record *)(uintptr_t)before.raw.address;
+    if (record) mmi_watch_expose(record, before.raw.size);
+    if (record && mmi_record_is_valid(record) && !mmi_record_guards_hold(record, &offset)) {
+        (void)mmi_watch_note_block(found, MEMMGR_OVERRUN, pool, record, offset, caller);
+        mmi_record_write_guards(record);
+        mmi_watch_hide(record, before.raw.size);
+        return MEMMGR_OVERRUN;
+    }
+    return mmi_watch_note_block(found, MEMMGR_OVERRUN, pool, block->record, -(ptrdiff_t)MMI_FRONT,
+                                caller);
+}
+
+// Looks at a live block's guards, if they are watched, and puts them right. MEMMGR_OK or
+// MEMMGR_OVERRUN, noted.
+MMI_INLINE memmgr_error mmi_watch_guards(const memmgr_pool *pool, mmi_watched *block,
+                                         mmi_caller caller, mmi_findings *found) {
+    ptrdiff_t offset;
+    if (!block->record) return MEMMGR_OK;
+    if (MMI_UNLIKELY(block->damaged)) return mmi_watch_mend(pool, block, caller, found);
+    if (!(mmi_watch_flags(pool) & MEMMGR_POOL_GUARD)) return MEMMGR_OK;
+    if (MMI_LIKELY(mmi_record_guards_hold(block->record, &offset))) return MEMMGR_OK;
+    (void)mmi_watch_note_block(found, MEMMGR_OVERRUN, pool, block->record, offset, caller);
+    mmi_record_write_guards(block->record);
+    return MEMMGR_OVERRUN;
+}
+
+// --- freed blocks, and quarantine
+
+// A raw block goes back.
+MMI_FN memmgr_error mmi_watch_release(memmgr_pool *pool, void *raw, size_t raw_size) {
+    if (mmi_tool_is_there()) mmi_tool_close(raw, raw_size);
+    return mmi_watch_raw_free(pool, raw);
+}
+
+MMI_FN mmi_quarantine **mmi_watch_quarantine(memmgr_pool *pool) {
+    return pool ? &pool->quarantine : &mmi_watch_general.quarantine;
+}
+
+#define MMI_QUARANTINE_BYTES ((size_t)16 << 20) // of general calls
+#define MMI_QUARANTINE_BLOCKS ((size_t)32768)   // at most
+
+// Makes a heap's quarantine, of a quarter of its bytes. Where there is no room there is none.
+MMI_FN void mmi_watch_make_quarantine(memmgr_pool *pool) {
+    size_t limit = pool ? pool->capacity / 4 : MMI_QUARANTINE_BYTES, room = limit / 256;
+    if (room > MMI_QUARANTINE_BLOCKS) room = MMI_QUARANTINE_BLOCKS;
+    if (room < 4) room = 4;
+    size_t size = sizeof(mmi_quarantine) + (room - 1) * sizeof(mmi_held);
+    mmi_quarantine *made = (mmi_quarantine *)mmi_watch_raw_alloc(pool, MMI_GRANULE, size);
+    if (!made) return;
+    mmi_tool_open(made, size);
+    mmi_bytes_fill(made, 0, sizeof *made);
+    made->room = room;
+    made->limit = limit;
+    mmi_watch_enter(pool);
+    mmi_quarantine **place = mmi_watch_quarantine(pool);
+    bool first = *place == NULL;
+    if (first) *place = made;
+    mmi_watch_leave(pool);
+    if (!first) (void)mmi_watch_raw_free(pool, made); // another thread was faster
+}
+
+// Is there room for a block? Then it is in.
+MMI_FN bool mmi_watch_push(memmgr_pool *pool, mmi_record *record) {
+    mmi_held item = {record, record->requested};
+    mmi_watch_enter(pool);
+    mmi_quarantine *held = *mmi_watch_quarantine(pool);
+    bool fits = held->count < held->room && item.size <= held->limit - held->bytes;
+    if (fits) {
+        held->items[(held->first + held->count++) % held->room] = item;
+        held->bytes += item.size;
+    }
+    mmi_watch_leave(pool);
+    return fits;
+}
+
+// Takes out the block that has been in longest. False when there is none.
+MMI_FN bool mmi_watch_pop(memmgr_pool *pool, mmi_record **record) {
+    mmi_watch_enter(pool);
+    mmi_quarantine *held = *mmi_watch_quarantine(pool);
+    bool any = held && held->count != 0;
+    if (any) {
+        *record = held->items[held->first].record;
+        held->bytes -= held->items[held->first].size;
+        held->first = (held->first + 1) % held->room;
+        held->count--;
+    }
+    mmi_watch_leave(pool);
+    return any;
+}
+
+// Was a block written to while it was in quarantine? Notes it, and puts it right.
+MMI_FN void mmi_watch_verify(const memmgr_pool *pool, mmi_record *record, size_t raw_size,
+                             mmi_findings *found) {
+    ptrdiff_t offset = -(ptrdiff_t)MMI_FRONT;
+    bool valid = mmi_record_is_valid(record);
+    if (!valid) mmi_record_rewrite(record, raw_size);
+    char *block = mmi_record_block(record);
+    mmi_tool_open(block, record->requested);
+    if (!valid || !mmi_record_is_untouched(record, &offset)) {
+        (void)mmi_watch_note_block(found, MEMMGR_USE_AFTER_FREE, pool, record, offset, MMI_NOBODY);
+        mmi_record_write_guards(record);
+        mmi_bytes_fill(block, MMI_FILL_FREED, record->requested);
+    }
+    mmi_tool_close(block, record->requested);
+}
+
+// Lets a block go from quarantine.
+MMI_FN void mmi_watch_let_go(memmgr_pool *pool, mmi_record *record, mmi_findings *found) {
+    memmgr_block raw;
+    if (mmi_watch_raw_find(pool, record, &raw) != MEMMGR_OK) return;
+    mmi_watch_expose(record, raw.size);
+    mmi_watch_verify(pool, record, raw.size, found);
+    mmi_atomic_byte_store(&record->state, MMI_RECORD_FREED);
+    (void)mmi_watch_release(pool, record, raw.size);
+}
+
+// Empties a quarantine. False when there was nothing in it.
+MMI_FN bool mmi_watch_empty(memmgr_pool *pool, mmi_findings *found) {
+    mmi_record *record;
+    bool any = false;
+    for (; mmi_watch_pop(pool, &record); any = true)
+        mmi_watch_let_go(pool, record, found);
+    return any;
+}
+
+// Takes a block that was freed into quarantine; the oldest make room. False when it is too large,
+// or there is no quarantine to be had.
+MMI_FN bool mmi_watch_hold(memmgr_pool *pool, mmi_record *record, mmi_findings *found) {
+    mmi_record *oldest;
+    if (!*mmi_watch_quarantine(pool)) mmi_watch_make_quarantine(pool);
+    mmi_quarantine *held = *mmi_watch_quarantine(pool);
+    if (!held || record->requested > held->limit) return false;
+    mmi_atomic_byte_store(&record->state, MMI_RECORD_QUARANTINED);
+    while (!mmi_watch_push(pool, record))
+        if (mmi_watch_pop(pool, &oldest)) mmi_watch_let_go(pool, oldest, found);
+    return true;
+}
+
+// --- allocation
+
+// Is this allocation to fail?
+MMI_FN bool mmi_watch_strikes(memmgr_pool *pool) {
+    mmi_faults *faults = pool ? &pool->faults : &mmi_watch_general.faults;
+    if (MMI_LIKELY(!mmi_fault_is_set(faults))) return false;
+    mmi_watch_enter(pool);
+    bool strikes = mmi_fault_strikes(faults);
+    mmi_watch_leave(pool);
+    if (!strikes) return false;
+    if (pool)
+        pool->failures++;
+    else
+        (void)mmi_heap_failed();
+    return true;
+}
+
+// Gives what is held back by a quarantine one more chance. NULL when that is of no help, too.
+MMI_COLD void *mmi_watch_raw_alloc_again(memmgr_pool *pool, size_t alignment, size_t size,
+                                         mmi_findings *found) {
+    if (!mmi_watch_empty(pool, found)) return NULL;
+    if (pool) pool->failures--; // it was none yet
+    return mmi_watch_raw_alloc(pool, alignment, size);
+}
+
+MMI_INLINE size_t mmi_watch_serial(const memmgr_pool *pool) {
+    return pool ? pool->allocations : mmi_heap_serial();
+}
+
+// A block with a record, or NULL.
+MMI_INLINE void *mmi_watch_make(memmgr_pool *pool, size_t alignment, size_t size, mmi_caller caller,
+                                mmi_findings *found) {
+    unsigned shift = MMI_GRANULE_SHIFT;
+    if (MMI_UNLIKELY(alignment > MMI_GRANULE)) shift = mmi_bits_lowest(alignment);
+    size_t raw_size = mmi_record_raw_size(shift, size);
+    mmi_record *record = (mmi_record *)mmi_watch_raw_alloc(pool, alignment, raw_size);
+    if (MMI_UNLIKELY(!record))
+        record = (mmi_record *)mmi_watch_raw_alloc_again(pool, alignment, raw_size, found);
+    if (!record) return NULL;
+    if (mmi_tool_is_there()) mmi_tool_open(record, raw_size);
+    mmi_record_write(record, shift, size, mmi_watch_serial(pool), caller);
+    char *block = mmi_record_block(record);
+    if (mmi_tool_is_there()) {
+        mmi_watch_hide(record, raw_size);
+        mmi_tool_alloc(pool, block, size);
+    }
+    return block;
+}
+
+// Fills a fresh block, or a part of it. What a tool is to see as uninitialised is left so.
+MMI_INLINE void mmi_watch_fill(const memmgr_pool *pool, char *from, size_t size, bool zeroed) {
+    if (zeroed)
+        mmi_bytes_fill(from, 0, size);
+    else if ((mmi_watch_flags(pool) & MEMMGR_POOL_FILL) && !mmi_tool_is_there())
+        mmi_bytes_fill(from, MMI_FILL_FRESH, size);
+}
+
+MMI_INLINE void *mmi_watch_alloc(memmgr_pool *pool, size_t alignment, size_t size, bool zeroed,
+                                 mmi_caller caller, mmi_findings *found) {
+    void *block = NULL;
+    memmgr_block raw;
+    if (MMI_UNLIKELY(mmi_watch_strikes(pool)))
+        block = NULL;
+    else if (mmi_watch_flags(pool) & MMI_RECORDED)
+        block = mmi_watch_make(pool, alignment, size, caller, found);
+    else if ((block = mmi_watch_raw_alloc(pool, alignment, size)) != NULL &&
+             mmi_watch_raw_find(pool, block, &raw) == MEMMGR_OK)
+        mmi_watch_fill(pool, (char *)block, raw.size, zeroed);
+    if (block && (mmi_watch_flags(pool) & MMI_RECORDED))
+        mmi_watch_fill(pool, (char *)block, size, zeroed);
+    if (MMI_UNLIKELY(mmi_watch_is_traced(pool)))
+        mmi_trace_alloc(pool, block, size, mmi_bits_lowest(alignment), zeroed, caller);
+    return block;
+}
+
+// --- freeing
+
+// What is to be done with a block that is not the program's any more.
+MMI_INLINE memmgr_error mmi_watch_retire(memmgr_pool *pool, mmi_watched *block,
+                                         mmi_findings *found) {
+    char *raw = (char *)(uintptr_t)block->raw.address, *bytes = raw;
+    size_t size = block->raw.size;
+    if (block->record) {
+        bytes = mmi_record_block(block->record);
+        size = block->record->requested;
+        mmi_tool_free(pool, bytes);
+    }
+    unsigned flags = mmi_watch_flags(pool);
+    bool holds = block->record && (flags & MEMMGR_POOL_QUARANTINE);
+    if (MMI_UNLIKELY((flags & MEMMGR_POOL_FILL) || holds)) {
+        mmi_tool_open(bytes, size);
+        mmi_bytes_fill(bytes, MMI_FILL_FREED, size);
+    }
+    if (holds && mmi_watch_hold(pool, block->record, found)) {
+        mmi_tool_close(bytes, size);
+        mmi_watch_hide(block->record, block->raw.size);
+        return MEMMGR_OK;
+    }
+    return mmi_watch_release(pool, raw, block->raw.size);
+}
+
+// Takes a block from the program. False when another thread has just done that.
+MMI_INLINE bool mmi_watch_claim(mmi_record *record, mmi_caller caller) {
+    if (!mmi_atomic_byte_claim(&record->state, MMI_RECORD_LIVE, MMI_RECORD_FREED)) return false;
+    record->freed_file = caller.file;
+    record->freed_line = caller.line;
+    return true;
+}
+
+// Frees a block. The error, which has been noted. A block whose guards were changed is freed, too.
+MMI_INLINE memmgr_error mmi_watch_free(memmgr_pool *pool, void *ptr, mmi_caller caller,
+                                       mmi_findings *found) {
+    mmi_watched block;
+    memmgr_error error = mmi_watch_find(pool, ptr, &block);
+    if (MMI_UNLIKELY(error != MEMMGR_OK))
+        return mmi_watch_misuse(pool, error, ptr, &block, caller, found);
+    error = mmi_watch_guards(pool, &block, caller, found);
+    if (block.record && !mmi_watch_claim(block.record, caller))
+        return mmi_watch_misuse(pool, MEMMGR_DOUBLE_FREE, ptr, &block, caller, found);
+    if (MMI_UNLIKELY(mmi_watch_is_traced(pool))) mmi_trace_free(pool, ptr, caller);
+    memmgr_error raced = mmi_watch_retire(pool, &block, found);
+    if (MMI_UNLIKELY(raced != MEMMGR_OK)) {
+        block.record = NULL;
+        return mmi_watch_misuse(pool, raced, ptr, &block, caller, found);
+    }
+    return error;
+}
+
+// The usable size of a block. 0 for what is none; then *error says what it is, and is noted.
+MMI_FN size_t mmi_watch_size(const memmgr_pool *pool, const void *ptr, mmi_caller caller,
+                             memmgr_error *error, mmi_findings *found) {
+    mmi_watched block;
+    *error = mmi_watch_find(pool, ptr, &block);
+    if (*error != MEMMGR_OK) {
+        (void)mmi_watch_misuse(pool, *error, ptr, &block, caller, found);
+        return 0;
+    }
+    if (!block.record) return block.raw.size;
+    if (block.damaged) (void)mmi_watch_mend(pool, &block, caller, found);
+    size_t size = block.record->requested;
+    mmi_watch_hide(block.record, block.raw.size);
+    return size;
+}
+
+MMI_FN bool mmi_watch_owns(const memmgr_pool *pool, const void *ptr) {
+    mmi_watched block;
+    if (mmi_watch_find(pool, ptr, &block) != MEMMGR_OK) return false;
+    if (block.record) mmi_watch_hide(block.record, block.raw.size);
+    return true;
+}
+
+// Resizes a block where it lies, with a new record. False when that cannot be, or is not to be: who
+// looks for a use of the old pointer wants another.
+MMI_FN bool mmi_watch_resize(memmgr_pool *pool, mmi_watched *block, size_t size,
+                             mmi_caller caller) {
+    mmi_record *record = block->record;
+    if (mmi_tool_is_there() || (mmi_watch_flags(pool) & MEMMGR_POOL_QUARANTINE)) return false;
+    if (!record) return mmi_watch_raw_resize(pool, &block->raw, size);
+    if (record->lost) return false;
+    size_t raw_size = mmi_record_raw_size(record->shift, size);
+    if (raw_size == SIZE_MAX || !mmi_watch_raw_resize(pool, &block->raw, raw_size)) return false;
+    mmi_record_write(record, record->shift, size, mmi_watch_serial(pool), caller);
+    return true;
+}
+
+// Resizes a live block, in place or by moving it. NULL, and the block intact, when there is no room
+// (*error MEMMGR_OK), or it is none.
+MMI_FN void *mmi_watch_realloc(memmgr_pool *pool, void *ptr, size_t size, mmi_caller caller,
+                               mmi_findings *found) {
+    mmi_watched block;
+    memmgr_error error = mmi_watch_find(pool, ptr, &block);
+    if (error != MEMMGR_OK) {
+        (void)mmi_watch_misuse(pool, error, ptr, &block, caller, found);
+        return NULL;
+    }
+    (void)mmi_watch_guards(pool, &block, caller, found);
+    size_t old = block.record ? block.record->requested : block.raw.size;
+    char *moved = NULL;
+    if (size > old && mmi_watch_strikes(pool))
+        moved = NULL;
+    else if (mmi_watch_resize(pool, &block, size, caller))
+        moved = (char *)ptr;
+    else if (mmi_watch_flags(pool) & MMI_RECORDED)
+        moved = (char *)mmi_watch_make(pool, MMI_GRANULE, size, caller, found);
+    else
+        moved = (char *)mmi_watch_raw_alloc(pool, MMI_GRANULE, size);
+    if (moved && size > old) mmi_watch_fill(pool, moved + old, size - old, false);
+    if (mmi_watch_is_traced(pool)) {
+        if (moved)
+            mmi_trace_resize(pool, ptr, moved, size, caller);
+        else
+            mmi_trace_alloc(pool, NULL, size, 0, false, caller);
+    }
+    if (!moved || moved == ptr) {
+        if (block.record) mmi_watch_hide(block.record, block.raw.size);
+        return moved;
+    }
+    mmi_bytes_copy(moved, ptr, size < old ? size : old);
+    if (!block.record || mmi_watch_claim(block.record, caller))
+        (void)mmi_watch_retire(pool, &block, found);
+    return moved;
+}
+
+// --- what a walk and an audit see
+
+// Is a raw block one that the program is to be shown? Then `shown` is what it is to see.
+MMI_FN bool mmi_watch_show(const memmgr_pool *pool, const memmgr_block *raw, memmgr_block *shown) {
+    mmi_record *record = (mmi_record *)(uintptr_t)raw->address;
+    *shown = *raw;
+    if (!raw->live) return true;
+    if (mmi_watch_is_quarantine(pool, record)) return false;
+    if (pool && !(pool->desc.flags & MMI_RECORDED)) return true;
+    if (raw->size < MMI_FRONT + MMI_GUARD) return true;
+    mmi_tool_open(record, MMI_RECORD_SIZE);
+    bool recorded = mmi_record_is_valid(record);
+    if (recorded) *shown = mmi_record_shown(record, raw->size);
+    if (pool || recorded) mmi_tool_close(record, MMI_RECORD_SIZE);
+    return true;
+}
+
+// An audit's progress from block to block, in the order of a walk.
+typedef struct {
+    const memmgr_pool *pool;
+    mmi_findings *found;
+    bool overrun; // the block before was written beyond
+} mmi_watch_audit;
+
+// Looks at one raw block.
+MMI_FN bool mmi_watch_audit_block(const memmgr_block *raw, void *ctx) {
+    mmi_watch_audit *audit = (mmi_watch_audit *)ctx;
+    const memmgr_pool *pool = audit->pool;
+    mmi_record *record = (mmi_record *)(uintptr_t)raw->address;
+    bool overrun = audit->overrun;
+    if (!raw->live || raw->size < MMI_FRONT + MMI_GUARD) return true;
+    if (mmi_watch_is_quarantine(pool, record)) return true;
+    mmi_watch_expose(record, raw->size);
+    mmi_watched block = {*raw, record, false};
+    bool damaged = !mmi_record_is_valid(record);
+    if (damaged && !mmi_watch_was_recorded(pool, record)) return true;
+    if (damaged) mmi_record_rewrite(record, raw->size);
+    audit->overrun = damaged;
+    if (damaged && !overrun) // else it has been said whose fault it is
+        (void)mmi_watch_note_block(audit->found, MEMMGR_OVERRUN, pool, record,
+                                   -(ptrdiff_t)MMI_FRONT, MMI_NOBODY);
+    else if (mmi_atomic_byte(&record->state) == MMI_RECORD_QUARANTINED)
+        mmi_watch_verify(pool, record, raw->size, audit->found);
+    else if (mmi_watch_guards(pool, &block, MMI_NOBODY, audit->found) != MEMMGR_OK)
+        audit->overrun = true;
+    mmi_watch_hide(record, raw->size);
+    return true;
+}
+
+// What quarantine takes of a heap's numbers: blocks, and bytes of the raw ones.
+MMI_FN size_t mmi_watch_held(const memmgr_pool *pool, size_t *bytes) {
+    memmgr_block raw;
+    mmi_watch_enter(pool);
+    mmi_quarantine *held = *mmi_watch_quarantine((memmgr_pool *)(uintptr_t)pool);
+    size_t blocks = held ? held->count + 1 : 0;
+    *bytes = 0;
+    if (held && mmi_watch_raw_find(pool, held, &raw) == MEMMGR_OK) *bytes = raw.size;
+    for (size_t i = 0; held && i < held->count; i++) {
+        const mmi_record *record = held->items[(held->first + i) % held->room].record;
+        if (mmi_watch_raw_find(pool, record, &raw) == MEMMGR_OK) *bytes += raw.size;
+    }
+    mmi_watch_leave(pool);
+    return blocks;
+}
+
+// Watches the general calls, or not any more.
+MMI_FN void mmi_watch_set(unsigned flags) {
+    mmi_findings found;
+    found.count = 0;
+    mmi_watch_general.flags = flags;
+    mmi_heap_watch();
+    if (flags & MEMMGR_POOL_QUARANTINE) return;
+    (void)mmi_watch_empty(NULL, &found);
+    mmi_watch_send(&found);
+}
 
 // >>stats
 
@@ -4548,19 +6382,16 @@ MMI_FN void mmi_heap_set_fill(bool fill) { mmi_heap_fills = fill; }
 // The block or the free run that starts at a granule; moves on to what lies behind.
 MMI_FN memmgr_block mmi_stats_next(const mmi_segment *segment, uint32_t *at) {
     const mmi_entry *map = mmi_map_of(segment);
-    memmgr_block block = {NULL, 0, false, NULL, 0, 0};
-    uint32_t behind = mmi_map_run_end(map, *at);
-    block.live = mmi_map_is_live(map, *at);
-    if (behind == *at) behind += mmi_map_length(map, *at); // not free memory, so a block
-    block.address = mmi_segment_address(segment, *at);
-    block.size = (size_t)(behind - *at) << MMI_GRANULE_SHIFT;
+    uint32_t start = *at, behind = mmi_map_run_end(map, start);
+    if (behind == start) behind += mmi_map_length(map, start); // not free memory, so a block
     *at = behind;
-    return block;
+    return mmi_block_shown(mmi_segment_address(segment, start),
+                           (size_t)(behind - start) << MMI_GRANULE_SHIFT,
+                           mmi_map_is_live(map, start));
 }
 
-// Every block and every free run in address order. Kept blocks are merged first.
-MMI_FN bool mmi_stats_walk(const void *heap, memmgr_visitor visit, void *ctx) {
-    const memmgr_pool *pool = (const memmgr_pool *)heap;
+// Every raw block and every free run in address order. Kept blocks are merged first.
+MMI_FN bool mmi_stats_walk_raw(const memmgr_pool *pool, memmgr_visitor visit, void *ctx) {
     (void)mmi_pool_flush(pool);
     for (uint32_t i = 0; i < pool->segment_count; i++) {
         const mmi_segment *segment = mmi_pool_segment(pool, i);
@@ -4570,6 +6401,46 @@ MMI_FN bool mmi_stats_walk(const void *heap, memmgr_visitor visit, void *ctx) {
         }
     }
     return true;
+}
+
+// A visitor, and the heap whose blocks it is shown as the program knows them.
+typedef struct {
+    const memmgr_pool *pool;
+    memmgr_visitor visit;
+    void *ctx;
+} mmi_walk;
+
+MMI_FN bool mmi_stats_show(const memmgr_block *raw, void *ctx) {
+    const mmi_walk *walk = (const mmi_walk *)ctx;
+    memmgr_block shown;
+    return !mmi_watch_show(walk->pool, raw, &shown) || walk->visit(&shown, walk->ctx);
+}
+
+// Every block and every free run, in address order.
+MMI_FN bool mmi_stats_walk(const void *heap, memmgr_visitor visit, void *ctx) {
+    const memmgr_pool *pool = (const memmgr_pool *)heap;
+    mmi_walk walk = {pool, visit, ctx};
+    if (!mmi_pool_is_watched(pool)) return mmi_stats_walk_raw(pool, visit, ctx);
+    return mmi_stats_walk_raw(pool, mmi_stats_show, &walk);
+}
+
+MMI_FN bool mmi_stats_add_requested(const memmgr_block *block, void *ctx) {
+    if (block->live) *(size_t *)ctx += block->requested;
+    return true;
+}
+
+// Takes from a heap's numbers what quarantine has, and from the largest request what goes into a
+// block's record.
+MMI_FN void mmi_stats_watched(const memmgr_pool *pool, memmgr_stats *out) {
+    size_t bytes, blocks = mmi_watch_held(pool, &bytes);
+    out->used -= bytes;
+    out->live_blocks -= blocks;
+    if (blocks != 0) out->allocations--;
+    out->frees = out->allocations - out->live_blocks;
+    out->overhead = out->capacity - out->used - out->free;
+    if (!(mmi_watch_flags(pool) & MMI_RECORDED)) return;
+    size_t more = MMI_FRONT + MMI_GUARD;
+    out->largest_free = out->largest_free > more ? out->largest_free - more : 0;
 }
 
 // The longest run that a search is sure to find: that which mmi_search_candidates looks at.
@@ -4623,6 +6494,10 @@ MMI_FN void mmi_stats_get(const memmgr_pool *pool, memmgr_stats *out) {
     out->misuses = pool->misuses;
     size_t whole = mmi_text_share(out->largest_free, out->free, 100);
     if (out->free != 0) out->fragmentation = 100 - (unsigned)whole;
+    if (!mmi_pool_is_watched(pool)) return;
+    mmi_stats_watched(pool, out);
+    out->requested = 0;
+    (void)mmi_stats_walk(pool, mmi_stats_add_requested, &out->requested);
 }
 
 // What an audit counts.
@@ -4743,6 +6618,7 @@ MMI_FN bool mmi_stats_classes_valid(const mmi_segment *segment, mmi_audit *audit
 
 MMI_FN bool mmi_stats_pool_valid(const memmgr_pool *pool) {
     mmi_audit audit = {0, 0, 0};
+    if (pool->magic != mmi_pool_magic(pool)) return false;
     if ((pool->segments != NULL) != (pool->segment_count > 1)) return false;
     for (uint32_t i = 0; i < pool->segment_count; i++) {
         const mmi_segment *segment = mmi_pool_segment(pool, i);
@@ -4796,7 +6672,7 @@ MMI_FN void mmi_stats_add_large(memmgr_stats *out) {
 }
 
 // What a thread's own stacks serve is counted only when they are refilled.
-MMI_FN void mmi_stats_heap_get(memmgr_stats *out) {
+MMI_FN void mmi_stats_heap_get_raw(memmgr_stats *out) {
     mmi_bytes_fill(out, 0, sizeof *out);
     mmi_stats_add_large(out);
     mmi_lock_acquire(&mmi_arena_lock);
@@ -4819,14 +6695,9 @@ MMI_FN void mmi_stats_heap_get(memmgr_stats *out) {
     if (out->free != 0) out->fragmentation = 100 - (unsigned)whole;
 }
 
-typedef struct {
-    memmgr_visitor visit;
-    void *ctx;
-} mmi_walk;
-
 MMI_FN bool mmi_stats_walk_unit(const mmi_slab *unit, void *ctx) {
     const mmi_walk *walk = (const mmi_walk *)ctx;
-    memmgr_block idle = {(const void *)unit->start, MMI_UNIT, false, NULL, 0, 0};
+    memmgr_block idle = mmi_block_shown((const void *)unit->start, MMI_UNIT, false);
     if (!mmi_heap_owner(unit)) return walk->visit(&idle, walk->ctx);
     return mmi_slab_walk(unit, walk->visit, walk->ctx);
 }
@@ -4843,15 +6714,14 @@ MMI_FN bool mmi_stats_walk_large(const memmgr_block *block, void *ctx) {
     return shown.size == 0 || walk->visit(&shown, walk->ctx);
 }
 
-MMI_FN bool mmi_stats_heap_walk(const void *heap, memmgr_visitor visit, void *ctx) {
-    mmi_walk walk = {visit, ctx};
-    (void)heap;
+MMI_FN bool mmi_stats_heap_walk_raw(memmgr_visitor visit, void *ctx) {
+    mmi_walk walk = {NULL, visit, ctx};
     mmi_lock_acquire(&mmi_arena_lock);
     bool finished = mmi_stats_units(mmi_stats_walk_unit, &walk);
     mmi_lock_release(&mmi_arena_lock);
     mmi_large_enter();
     if (finished && mmi_large.pool)
-        finished = mmi_stats_walk(mmi_large.pool, mmi_stats_walk_large, &walk);
+        finished = mmi_stats_walk_raw(mmi_large.pool, mmi_stats_walk_large, &walk);
     mmi_large_leave();
     return finished;
 }
@@ -4919,17 +6789,17 @@ MMI_FN bool mmi_stats_heap_valid(void) {
 
 #else
 
-MMI_FN void mmi_stats_heap_get(memmgr_stats *out) {
+MMI_FN void mmi_stats_heap_get_raw(memmgr_stats *out) {
     const memmgr_pool *pool = mmi_heap_enter();
     mmi_bytes_fill(out, 0, sizeof *out);
     if (pool) mmi_stats_get(pool, out);
+    out->misuses = mmi_atomic_word(&mmi_heap_misuses);
     mmi_heap_leave();
 }
 
-MMI_FN bool mmi_stats_heap_walk(const void *heap, memmgr_visitor visit, void *ctx) {
+MMI_FN bool mmi_stats_heap_walk_raw(memmgr_visitor visit, void *ctx) {
     const memmgr_pool *pool = mmi_heap_enter();
-    (void)heap;
-    bool finished = !pool || mmi_stats_walk(pool, visit, ctx);
+    bool finished = !pool || mmi_stats_walk_raw(pool, visit, ctx);
     mmi_heap_leave();
     return finished;
 }
@@ -4943,13 +6813,42 @@ MMI_FN bool mmi_stats_heap_valid(void) {
 
 #endif // MMI_HAS_HEAPS
 
+MMI_FN bool mmi_stats_heap_walk(const void *heap, memmgr_visitor visit, void *ctx) {
+    mmi_walk walk = {NULL, visit, ctx};
+    (void)heap;
+    if (!mmi_heap_is_watched()) return mmi_stats_heap_walk_raw(visit, ctx);
+    return mmi_stats_heap_walk_raw(mmi_stats_show, &walk);
+}
+
+MMI_FN void mmi_stats_heap_get(memmgr_stats *out) {
+    mmi_stats_heap_get_raw(out);
+    if (!mmi_heap_is_watched()) return;
+    mmi_stats_watched(NULL, out);
+    out->requested = 0;
+    (void)mmi_stats_heap_walk(NULL, mmi_stats_add_requested, &out->requested);
+}
+
+// Looks at the guards of all blocks, and at what is in quarantine; NULL: of the general calls.
+MMI_FN void mmi_stats_audit_watched(const memmgr_pool *pool, mmi_findings *found) {
+    mmi_watch_audit audit = {pool, found, false};
+    if (!pool && mmi_heap_is_watched())
+        (void)mmi_stats_heap_walk_raw(mmi_watch_audit_block, &audit);
+    if (pool && (pool->desc.flags & MMI_RECORDED))
+        (void)mmi_stats_walk_raw(pool, mmi_watch_audit_block, &audit);
+}
+
 #endif // USE_MEMORY_MGR
 
 // >>draw
 
-// Pictures of a heap: a summary, a map and a histogram, as text or as SVG. A heap is seen through a
-// walk alone, which is made twice. The map lays the walked bytes end to end, so gaps between
-// segments take no space in it; each of its cells stands for an equal share of them.
+// Pictures of a heap: a summary, a map, a histogram and the sites that hold most, as text or as
+// SVG; and the same numbers as JSON. A heap is seen through walks alone. The map lays the walked
+// bytes end to end, so gaps between segments take no space in it; each of its cells stands for an
+// equal share of them. What is walked is
+//
+//     live      what was asked for
+//     slack     the rest of a live block: records, guards, rounding
+//     free
 
 // Shows every block, live and free, in address order. A block without an address is memory that is
 // known by its size only.
@@ -4959,11 +6858,27 @@ enum {
     MMI_DRAW_ADDRESS_DIGITS = sizeof(void *) < 6 ? 2 * sizeof(void *) : 12,
     // Class i: sizes to 16 << i, and over those of class i - 1; the last: any larger.
     MMI_DRAW_CLASSES = sizeof(size_t) < 8 ? 8 * sizeof(size_t) - 4 : 40,
-    MMI_DRAW_TONES = 7, // tone i: sizes to 64 << 2 * i; the last: any
-    MMI_DRAW_TEXT_WIDTH = 80,
+    MMI_DRAW_TONES = 7,              // tone i: sizes to 64 << 2 * i; the last: any
+    MMI_DRAW_SLACK = MMI_DRAW_TONES, // further looks that a cell may have
+    MMI_DRAW_FREE = MMI_DRAW_TONES + 1,
+    MMI_DRAW_LOOKS = MMI_DRAW_TONES + 2, // also: none of them
+    MMI_DRAW_SITE = MMI_DRAW_LOOKS,      // the look of a site's bar
+    MMI_DRAW_SITES = 10,                 // sites that are shown one by one
+    MMI_DRAW_JSON_SITES = 32,
     MMI_DRAW_TEXT_COLUMNS = 64, // cells in a row
     MMI_DRAW_TEXT_ROWS = 24,    // at most
-    MMI_DRAW_TEXT_BAR = 36,     // column of the histogram's bars
+    // The histogram: columns that sizes and blocks end in; the width of bars, and between them of
+    // bytes.
+    MMI_DRAW_TEXT_SIZE = 10,
+    MMI_DRAW_TEXT_BLOCKS = 20,
+    MMI_DRAW_TEXT_BAR = 22,
+    MMI_DRAW_TEXT_BYTES = 12,
+    // The sites: columns that they, blocks, bytes and share end in; the width of bars.
+    MMI_DRAW_TEXT_SITE = 36,
+    MMI_DRAW_TEXT_SITE_BLOCKS = 45,
+    MMI_DRAW_TEXT_SITE_BYTES = 56,
+    MMI_DRAW_TEXT_SITE_SHARE = 62,
+    MMI_DRAW_TEXT_SITE_BAR = 16,
     MMI_DRAW_SVG_COLUMNS = 128,
     MMI_DRAW_SVG_ROWS = 32,
     // Across the viewBox: 20 of margin, 110 of labels, 128 cells of 5, 30 of margin.
@@ -4973,19 +6888,37 @@ enum {
     MMI_DRAW_SVG_CELL = 5,   // a cell's width
     MMI_DRAW_SVG_PITCH = 14, // from one row of the map to the next
     MMI_DRAW_SVG_HEIGHT = 12,
-    MMI_DRAW_SVG_TOP = 104, // of the map
-    MMI_DRAW_SVG_LINE = 22  // from one line of writing to the next
+    MMI_DRAW_SVG_TOP = 104,   // of the map, below a summary of two lines
+    MMI_DRAW_SVG_LINE = 22,   // from one line of writing to the next
+    MMI_DRAW_SVG_BYTES = 460, // of the histogram: where the bars of bytes begin
+    MMI_DRAW_SVG_BAR = 190,   // the longest
+    MMI_DRAW_SVG_SITE = 320,  // where the bars of sites begin
+    MMI_DRAW_SVG_SITE_BAR = 200
 };
 
 // What the first walk learns: how many blocks there are in each class, and what they come to.
-//   bytes == free bytes + the sum of class_bytes
+//   bytes == free bytes + live bytes + slack
+//   the sum of class_bytes == live bytes + the slack within blocks
 typedef struct {
-    size_t bytes;
+    size_t bytes, slack;
     size_t counts[MMI_DRAW_CLASSES];
     size_t class_bytes[MMI_DRAW_CLASSES];
-    unsigned first, last; // classes with blocks in them; first > last: there are none
-    size_t most;          // the largest of the counts
+    unsigned first, last;    // classes with blocks in them; first > last: there are none
+    size_t most, most_bytes; // the largest of the counts, and of the class_bytes
+    mmi_sites sites;
 } mmi_draw_census;
+
+// A picture in the making.
+typedef struct {
+    const char *name;
+    const memmgr_stats *stats;
+    const void *heap;
+    mmi_draw_walk walk;
+    mmi_text text;
+    bool in_colour; // text: with a terminal's escapes
+    unsigned pen;   // what they are set to now
+    mmi_draw_census census;
+} mmi_drawing;
 
 MMI_FN unsigned mmi_draw_class(size_t size) {
     unsigned i = 0;
@@ -5001,65 +6934,81 @@ MMI_FN unsigned mmi_draw_tone(size_t size) {
     return i;
 }
 
+// What of a live block's size was not asked for, as far as that is tracked.
+MMI_FN size_t mmi_draw_unasked(const memmgr_block *block) {
+    bool tracked = block->serial != 0 && block->requested < block->size;
+    return tracked ? block->size - block->requested : 0;
+}
+
 MMI_FN bool mmi_draw_count(const memmgr_block *block, void *ctx) {
     mmi_draw_census *census = (mmi_draw_census *)ctx;
     unsigned i = mmi_draw_class(block->size);
-    census->bytes += block->size;
+    census->bytes += block->size + block->overhead;
     if (!block->live) return true;
+    census->slack += mmi_draw_unasked(block) + block->overhead;
     census->counts[i]++;
     census->class_bytes[i] += block->size;
     if (census->first > i) census->first = i;
     if (census->last < i) census->last = i;
     if (census->most < census->counts[i]) census->most = census->counts[i];
-    return true;
+    if (census->most_bytes < census->class_bytes[i]) census->most_bytes = census->class_bytes[i];
+    return mmi_site_note(block, &census->sites);
 }
 
-MMI_FN void mmi_draw_take_census(mmi_draw_census *census, const void *heap, mmi_draw_walk walk) {
-    unsigned i;
-    for (i = 0; i < MMI_DRAW_CLASSES; i++)
-        census->counts[i] = census->class_bytes[i] = 0;
-    census->bytes = census->most = 0;
+MMI_FN void mmi_draw_open(mmi_drawing *drawing, const char *name, const memmgr_stats *stats,
+                          const void *heap, mmi_draw_walk walk) {
+    mmi_draw_census *census = &drawing->census;
+    mmi_bytes_fill(drawing, 0, sizeof *drawing);
+    drawing->name = name;
+    drawing->stats = stats;
+    drawing->heap = heap;
+    drawing->walk = walk;
+    drawing->pen = MMI_DRAW_FREE;
     census->first = MMI_DRAW_CLASSES;
-    census->last = 0;
+    mmi_site_open(&census->sites);
     walk(heap, mmi_draw_count, census);
+    mmi_site_sort(&census->sites);
 }
 
 // --- The map, cell by cell, whatever it is drawn with.
 
 // [ cell | cell | cell being filled ... ]    cell i: bytes i * cell_size .. (i + 1) * cell_size
 typedef struct mmi_draw_map {
-    mmi_text *text;
+    mmi_drawing *drawing;
     void (*put_cell)(struct mmi_draw_map *map);
-    size_t bytes, cell_size;
-    unsigned columns;
+    size_t cell_size;
+    unsigned columns, rows;
     unsigned column, row;         // of the cell being filled
-    uintptr_t address;            // of its first byte; 0: not known
-    size_t filled, live;          // bytes of it, so far
+    uintptr_t address, next;      // of its first byte, and of the next to come; 0: not known
+    size_t filled, live, slack;   // bytes of it, so far; filled - live - slack are free
     size_t tones[MMI_DRAW_TONES]; // of the live ones, by size of block; sum: live
-    bool starts;                  // a live block starts in it
-    // SVG: the rectangle that cells of one kind are collected in
-    unsigned run_x, run_y, run_width, run_height, run_tone; // width 0: none
+    bool starts;                  // a live block starts in it, and has not been shown yet
+    // SVG: the rectangle that cells of one look are collected in, and the path that such
+    // rectangles are
+    unsigned run_x, run_y, run_width, run_height, run_look; // width 0: none
+    unsigned path_look;                                     // MMI_DRAW_LOOKS: none
+    unsigned top;                                           // y of the first row
 } mmi_draw_map;
 
 MMI_FN void mmi_draw_clear_cell(mmi_draw_map *map) {
-    unsigned i;
-    map->filled = map->live = 0;
-    map->starts = false;
-    for (i = 0; i < MMI_DRAW_TONES; i++)
+    map->filled = map->live = map->slack = 0;
+    for (unsigned i = 0; i < MMI_DRAW_TONES; i++)
         map->tones[i] = 0;
 }
 
 // The smallest cells, of 16 bytes times a power of two, with which the map keeps to its rows.
-MMI_FN void mmi_draw_map_open(mmi_draw_map *map, mmi_text *text, size_t bytes, unsigned columns,
+MMI_FN void mmi_draw_map_open(mmi_draw_map *map, mmi_drawing *drawing, unsigned columns,
                               unsigned rows) {
-    map->text = text;
-    map->bytes = bytes;
+    size_t bytes = drawing->census.bytes, cells;
+    mmi_bytes_fill(map, 0, sizeof *map);
+    map->drawing = drawing;
     map->columns = columns;
-    map->column = map->row = map->run_width = 0;
+    map->path_look = MMI_DRAW_LOOKS;
     map->cell_size = 16;
     while (bytes != 0 && (bytes - 1) / map->cell_size >= (size_t)columns * rows)
         map->cell_size *= 2;
-    mmi_draw_clear_cell(map);
+    cells = bytes != 0 ? (bytes - 1) / map->cell_size + 1 : 0;
+    map->rows = (unsigned)((cells + columns - 1) / columns);
 }
 
 MMI_FN void mmi_draw_end_cell(mmi_draw_map *map) {
@@ -5071,30 +7020,60 @@ MMI_FN void mmi_draw_end_cell(mmi_draw_map *map) {
     }
 }
 
-// Pours one block into as many cells as it covers.
-MMI_FN bool mmi_draw_pour(const memmgr_block *block, void *ctx) {
-    mmi_draw_map *map = (mmi_draw_map *)ctx;
-    size_t offset = 0, part;
-    for (; offset < block->size; offset += part) {
+// Pours bytes of one look, a tone, MMI_DRAW_SLACK or MMI_DRAW_FREE, into as many cells as they
+// cover.
+MMI_FN void mmi_draw_pour_part(mmi_draw_map *map, size_t size, unsigned look) {
+    for (size_t part; size != 0; size -= part) {
         part = map->cell_size - map->filled;
-        if (part > block->size - offset) part = block->size - offset;
-        if (map->filled == 0)
-            map->address = block->address != NULL ? (uintptr_t)block->address + offset : 0;
+        if (part > size) part = size;
+        if (map->filled == 0) map->address = map->next;
+        if (map->next != 0) map->next += part;
         map->filled += part;
-        if (block->live) {
-            map->live += part;
-            map->tones[mmi_draw_tone(block->size)] += part;
-            map->starts = map->starts || offset == 0;
-        }
+        if (look < MMI_DRAW_TONES) map->tones[look] += part;
+        if (look < MMI_DRAW_TONES) map->live += part;
+        if (look == MMI_DRAW_SLACK) map->slack += part;
         if (map->filled == map->cell_size) mmi_draw_end_cell(map);
     }
+}
+
+// A block's overhead is drawn in front of it, where most of it is. How much of it is behind is not
+// told, so a block begins where the one before ended, if it can.
+MMI_FN bool mmi_draw_pour(const memmgr_block *block, void *ctx) {
+    mmi_draw_map *map = (mmi_draw_map *)ctx;
+    uintptr_t address = (uintptr_t)block->address;
+    size_t unasked = mmi_draw_unasked(block);
+    if (address == 0)
+        map->next = 0;
+    else if (address - map->next > block->overhead)
+        map->next = address - block->overhead;
+    if (!block->live) {
+        mmi_draw_pour_part(map, block->size + block->overhead, MMI_DRAW_FREE);
+        return true;
+    }
+    mmi_draw_pour_part(map, block->overhead, MMI_DRAW_SLACK);
+    map->starts = true; // there is always room for a byte in the cell being filled
+    mmi_draw_pour_part(map, block->size - unasked, mmi_draw_tone(block->size));
+    mmi_draw_pour_part(map, unasked, MMI_DRAW_SLACK);
     return true;
 }
 
 // The last cell may stand for less than the others.
-MMI_FN void mmi_draw_walk_map(mmi_draw_map *map, const void *heap, mmi_draw_walk walk) {
-    walk(heap, mmi_draw_pour, map);
+MMI_FN void mmi_draw_walk_map(mmi_draw_map *map, void (*put_cell)(mmi_draw_map *map)) {
+    map->put_cell = put_cell;
+    map->column = map->row = 0;
+    map->next = 0;
+    map->starts = false;
+    mmi_draw_clear_cell(map);
+    map->drawing->walk(map->drawing->heap, mmi_draw_pour, map);
     if (map->filled != 0) mmi_draw_end_cell(map);
+}
+
+// The tone that has most of a cell.
+MMI_FN unsigned mmi_draw_cell_tone(const mmi_draw_map *map) {
+    unsigned tone = 0;
+    for (unsigned i = 1; i < MMI_DRAW_TONES; i++)
+        if (map->tones[i] > map->tones[tone]) tone = i;
+    return tone;
 }
 
 // --- What both pictures say.
@@ -5122,17 +7101,66 @@ MMI_FN void mmi_draw_free(mmi_text *text, const memmgr_stats *stats) {
     mmi_text_char(text, '%');
 }
 
-MMI_FN void mmi_draw_scale(mmi_text *text, size_t cell_size) {
-    mmi_text_string(text, "one cell is ");
-    mmi_text_bytes(text, cell_size);
+MMI_FN void mmi_draw_slack(mmi_text *text, const mmi_draw_census *census) {
+    mmi_text_bytes(text, census->slack);
+    mmi_text_string(text, " slack: records, guards and rounding of the blocks");
+}
+
+// A bar is seen when there is anything at all.
+MMI_FN size_t mmi_draw_bar(size_t part, size_t whole, size_t longest) {
+    size_t bar = mmi_text_share(part, whole, longest);
+    return bar == 0 && part != 0 ? 1 : bar;
+}
+
+// The largest of the sites' lines.
+MMI_FN size_t mmi_draw_site_most(const mmi_sites *sites) {
+    size_t most = 0;
+    for (uint32_t i = 0; i < MMI_DRAW_SITES + 2; i++) {
+        mmi_site site = mmi_site_line(sites, MMI_DRAW_SITES, i);
+        if (most < site.bytes) most = site.bytes;
+    }
+    return most;
 }
 
 // --- As text.
 
+// From here on everything is drawn in the colour of a tone, more than half full or less, or of
+// slack; MMI_DRAW_FREE: as the terminal does it by itself. The tones are those of the SVG.
+MMI_FN void mmi_draw_pen(mmi_drawing *drawing, unsigned look, bool full) {
+    static const unsigned char grounds[MMI_DRAW_TONES] = {227, 214, 166, 175, 75, 36, 25};
+    static const unsigned char inks[MMI_DRAW_TONES] = {227, 214, 166, 175, 75, 36, 33};
+    mmi_text *text = &drawing->text;
+    unsigned pen = look < MMI_DRAW_TONES && full ? look + MMI_DRAW_LOOKS : look;
+    bool dark = look == MMI_DRAW_TONES - 1;
+    if (!drawing->in_colour || pen == drawing->pen) return;
+    drawing->pen = pen;
+    mmi_text_string(text, "\033[");
+    if (look == MMI_DRAW_FREE)
+        mmi_text_char(text, '0');
+    else if (look == MMI_DRAW_SLACK)
+        mmi_text_string(text, "38;5;252;48;5;240");
+    else {
+        mmi_text_string(text, full ? (dark ? "38;5;231" : "38;5;16") : "48;5;16");
+        mmi_text_string(text, full ? ";48;5;" : ";38;5;");
+        mmi_text_number(text, full ? grounds[look] : inks[look]);
+    }
+    mmi_text_char(text, 'm');
+}
+
+// The end of a line, and of all colours.
+MMI_FN void mmi_draw_text_end(mmi_drawing *drawing) {
+    mmi_draw_pen(drawing, MMI_DRAW_FREE, false);
+    mmi_text_char(&drawing->text, '\n');
+}
+
+// A letter where a block begins, = or - where one goes on.
 MMI_FN void mmi_draw_text_cell(mmi_draw_map *map) {
-    mmi_text *text = map->text;
-    bool last = map->column == map->columns - 1;
-    char shade = '.';
+    mmi_drawing *drawing = map->drawing;
+    mmi_text *text = &drawing->text;
+    unsigned look = mmi_draw_cell_tone(map);
+    size_t taken = map->live + map->slack;
+    bool full = taken >= map->filled - taken;
+    char glyph = full ? '=' : '-';
     if (map->column == 0) {
         if (map->address != 0)
             mmi_text_hex(text, map->address, MMI_DRAW_ADDRESS_DIGITS);
@@ -5140,55 +7168,127 @@ MMI_FN void mmi_draw_text_cell(mmi_draw_map *map) {
             mmi_text_repeat(text, ' ', MMI_DRAW_ADDRESS_DIGITS);
         mmi_text_string(text, "  ");
     }
-    if (map->live == map->filled)
-        shade = '#';
-    else if (map->live != 0)
-        shade = ":-=+*"[mmi_text_share(map->live, map->filled, 5)];
-    mmi_text_char(text, shade);
-    if (last) mmi_text_char(text, '\n');
+    if (taken == 0)
+        look = MMI_DRAW_FREE, glyph = '.';
+    else if (map->slack / 3 >= map->live)
+        look = MMI_DRAW_SLACK, glyph = '~';
+    else if (map->starts)
+        glyph = (char)((full ? 'A' : 'a') + (char)look);
+    if (look < MMI_DRAW_TONES) map->starts = false;
+    mmi_draw_pen(drawing, look, full);
+    mmi_text_char(text, glyph);
+    if (map->column == map->columns - 1) mmi_draw_text_end(drawing);
 }
 
-MMI_FN void mmi_draw_text_map(mmi_text *text, size_t bytes, const void *heap, mmi_draw_walk walk) {
+MMI_FN void mmi_draw_text_legend(mmi_drawing *drawing, size_t cell_size) {
+    mmi_text *text = &drawing->text;
+    for (unsigned i = 0; i < MMI_DRAW_TONES; i++) {
+        mmi_text_string(text, "  ");
+        mmi_draw_pen(drawing, i, true);
+        mmi_text_char(text, (char)('a' + (char)i));
+        mmi_draw_pen(drawing, MMI_DRAW_FREE, false);
+        mmi_text_string(text, i == 0 ? ": blocks to " : " ");
+        if (i == MMI_DRAW_TONES - 1)
+            mmi_text_string(text, "larger\n");
+        else
+            mmi_text_bytes(text, (size_t)64 << 2 * i);
+    }
+    mmi_text_string(text, "  cell: ");
+    mmi_text_bytes(text, cell_size);
+    mmi_text_string(text, "   capital: half full or more   = - goes on   . free");
+    if (drawing->census.slack != 0) {
+        mmi_text_string(text, "   ");
+        mmi_draw_pen(drawing, MMI_DRAW_SLACK, true);
+        mmi_text_char(text, '~');
+        mmi_draw_pen(drawing, MMI_DRAW_FREE, false);
+        mmi_text_string(text, " slack");
+    }
+    mmi_text_string(text, "\n\n");
+}
+
+MMI_FN void mmi_draw_text_map(mmi_drawing *drawing) {
     mmi_draw_map map;
-    mmi_draw_map_open(&map, text, bytes, MMI_DRAW_TEXT_COLUMNS, MMI_DRAW_TEXT_ROWS);
-    map.put_cell = mmi_draw_text_cell;
-    mmi_draw_walk_map(&map, heap, walk);
-    if (map.column != 0) mmi_text_char(text, '\n');
-    mmi_text_string(text, "  ");
-    mmi_draw_scale(text, map.cell_size);
-    mmi_text_string(text, ":  . free   : - = + * partly live   # live\n\n");
+    mmi_draw_map_open(&map, drawing, MMI_DRAW_TEXT_COLUMNS, MMI_DRAW_TEXT_ROWS);
+    mmi_draw_walk_map(&map, mmi_draw_text_cell);
+    if (map.column != 0) mmi_draw_text_end(drawing);
+    mmi_draw_text_legend(drawing, map.cell_size);
 }
 
-MMI_FN void mmi_draw_text_class(mmi_text *text, const mmi_draw_census *census, unsigned i) {
-    size_t bar =
-        mmi_text_share(census->counts[i], census->most, MMI_DRAW_TEXT_WIDTH - MMI_DRAW_TEXT_BAR);
-    size_t start = text->length;
+MMI_FN void mmi_draw_text_bar(mmi_drawing *drawing, size_t length, unsigned look) {
+    mmi_draw_pen(drawing, look, true);
+    mmi_text_repeat(&drawing->text, '#', length);
+    mmi_draw_pen(drawing, MMI_DRAW_FREE, false);
+}
+
+MMI_FN void mmi_draw_text_class(mmi_drawing *drawing, unsigned i) {
+    const mmi_draw_census *census = &drawing->census;
+    mmi_text *text = &drawing->text;
+    unsigned tone = mmi_draw_tone((size_t)16 << i);
+    size_t bar = mmi_draw_bar(census->counts[i], census->most, MMI_DRAW_TEXT_BAR), start;
     mmi_text_bytes(text, (size_t)16 << i);
-    mmi_text_right(text, start, 10);
+    mmi_text_right(text, 0, MMI_DRAW_TEXT_SIZE);
     mmi_text_number(text, census->counts[i]);
-    mmi_text_right(text, 10, 21);
-    start = text->length;
-    mmi_text_bytes(text, census->class_bytes[i]);
-    mmi_text_right(text, start, MMI_DRAW_TEXT_BAR - 2);
+    mmi_text_right(text, MMI_DRAW_TEXT_SIZE, MMI_DRAW_TEXT_BLOCKS);
+    if (bar != 0) {
+        mmi_text_string(text, "  ");
+        mmi_draw_text_bar(drawing, bar, tone);
+        mmi_text_repeat(text, ' ', MMI_DRAW_TEXT_BAR - bar);
+        start = text->length;
+        mmi_text_bytes(text, census->class_bytes[i]);
+        mmi_text_right(text, start, start + MMI_DRAW_TEXT_BYTES);
+        mmi_text_string(text, "  ");
+        bar = mmi_draw_bar(census->class_bytes[i], census->most_bytes, MMI_DRAW_TEXT_BAR);
+        mmi_draw_text_bar(drawing, bar, tone);
+    }
+    mmi_draw_text_end(drawing);
+}
+
+MMI_FN void mmi_draw_text_site(mmi_drawing *drawing, const mmi_site *site, size_t most) {
+    mmi_text *text = &drawing->text;
     mmi_text_string(text, "  ");
-    mmi_text_repeat(text, '#', bar != 0 || census->counts[i] == 0 ? bar : 1);
+    mmi_site_text(text, site, MMI_DRAW_TEXT_SITE - 2, MMI_TEXT_PLAIN);
+    mmi_text_repeat(text, ' ', MMI_DRAW_TEXT_SITE - text->length);
+    mmi_text_number(text, site->blocks);
+    mmi_text_right(text, MMI_DRAW_TEXT_SITE, MMI_DRAW_TEXT_SITE_BLOCKS);
+    mmi_text_bytes(text, site->bytes);
+    mmi_text_right(text, MMI_DRAW_TEXT_SITE_BLOCKS, MMI_DRAW_TEXT_SITE_BYTES);
+    mmi_text_percent(text, site->bytes, drawing->census.sites.bytes);
+    mmi_text_right(text, MMI_DRAW_TEXT_SITE_BYTES, MMI_DRAW_TEXT_SITE_SHARE);
+    mmi_text_string(text, "  ");
+    mmi_text_repeat(text, '#', mmi_draw_bar(site->bytes, most, MMI_DRAW_TEXT_SITE_BAR));
     mmi_text_char(text, '\n');
 }
 
-MMI_FN void mmi_draw_text(const char *name, const memmgr_stats *stats,
-                          const mmi_draw_census *census, const void *heap, mmi_draw_walk walk,
-                          mmi_text *text) {
-    unsigned i;
-    mmi_text_name(text, name, false);
+MMI_FN void mmi_draw_text_sites(mmi_drawing *drawing) {
+    const mmi_sites *sites = &drawing->census.sites;
+    size_t most = mmi_draw_site_most(sites);
+    mmi_text_string(&drawing->text,
+                    "\n  allocated at                         blocks      bytes share\n");
+    for (uint32_t i = 0; i < MMI_DRAW_SITES + 2; i++) {
+        mmi_site site = mmi_site_line(sites, MMI_DRAW_SITES, i);
+        if (site.blocks != 0) mmi_draw_text_site(drawing, &site, most);
+    }
+}
+
+MMI_FN void mmi_draw_text(mmi_drawing *drawing) {
+    const mmi_draw_census *census = &drawing->census;
+    mmi_text *text = &drawing->text;
+    mmi_text_name(text, drawing->name, MMI_TEXT_PLAIN);
     mmi_text_string(text, ": ");
-    mmi_draw_usage(text, stats);
+    mmi_draw_usage(text, drawing->stats);
     mmi_text_string(text, "\n  ");
-    mmi_draw_free(text, stats);
+    mmi_draw_free(text, drawing->stats);
+    if (census->slack != 0) {
+        mmi_text_string(text, "\n  ");
+        mmi_draw_slack(text, census);
+    }
     mmi_text_string(text, "\n\n");
-    if (census->bytes != 0) mmi_draw_text_map(text, census->bytes, heap, walk);
-    if (census->most != 0) mmi_text_string(text, "   size to     blocks        bytes\n");
-    for (i = census->first; i <= census->last; i++)
-        mmi_draw_text_class(text, census, i);
+    if (census->bytes != 0) mmi_draw_text_map(drawing);
+    if (census->most != 0)
+        mmi_text_string(text, "   size to    blocks                               bytes\n");
+    for (unsigned i = census->first; i <= census->last; i++)
+        mmi_draw_text_class(drawing, i);
+    if (census->sites.count != 0) mmi_draw_text_sites(drawing);
 }
 
 // --- As SVG.
@@ -5199,6 +7299,24 @@ MMI_FN void mmi_draw_svg_number(mmi_text *text, const char *name, size_t value) 
     mmi_text_string(text, "=\"");
     mmi_text_number(text, value);
     mmi_text_char(text, '"');
+}
+
+// What stands between the quotes of fill="". Seven of the eight colours that Okabe and Ito chose to
+// be told apart by everyone, warm to cold. Without colour yellow would look like free memory, so it
+// has an outline; and slack is hatched, which nothing else is.
+MMI_FN const char *mmi_draw_svg_fill(unsigned look) {
+    static const char *const fills[MMI_DRAW_LOOKS + 1] = {
+        "#F0E442\" stroke=\"#6B6300\" stroke-width=\".7",
+        "#E69F00",
+        "#D55E00",
+        "#CC79A7",
+        "#56B4E9",
+        "#009E73",
+        "#0072B2",
+        "url(#memmgr-slack)",
+        "#DDDDDD",
+        "#777777"};
+    return fills[look];
 }
 
 MMI_FN void mmi_draw_svg_rect(mmi_text *text, size_t x, size_t y, size_t width, size_t height,
@@ -5226,163 +7344,364 @@ MMI_FN void mmi_draw_svg_text(mmi_text *text, size_t x, size_t y, size_t size, c
 
 MMI_FN void mmi_draw_svg_end(mmi_text *text) { mmi_text_string(text, "</text>\n"); }
 
-// Seven of the eight colours that Okabe and Ito chose to be told apart by everyone: warm to cold.
-MMI_FN const char *mmi_draw_svg_colour(unsigned tone) {
-    static const char *const colours[MMI_DRAW_TONES] = {"#F0E442", "#E69F00", "#D55E00", "#CC79A7",
-                                                        "#56B4E9", "#009E73", "#0072B2"};
-    return colours[tone];
+MMI_FN void mmi_draw_svg_end_path(mmi_draw_map *map) {
+    if (map->path_look != MMI_DRAW_LOOKS) mmi_text_string(&map->drawing->text, "\"/>\n");
+    map->path_look = MMI_DRAW_LOOKS;
 }
 
-static const char mmi_draw_svg_free[] = "#DDDDDD";
-
+// Adds the run to the path of its look: M x y h width v height H x z.
 MMI_FN void mmi_draw_svg_end_run(mmi_draw_map *map) {
-    if (map->run_width != 0)
-        mmi_draw_svg_rect(map->text, map->run_x, map->run_y + MMI_DRAW_SVG_HEIGHT - map->run_height,
-                          map->run_width - 1, map->run_height, mmi_draw_svg_colour(map->run_tone));
+    mmi_text *text = &map->drawing->text;
+    if (map->run_width == 0) return;
+    if (map->path_look != map->run_look) {
+        mmi_draw_svg_end_path(map);
+        mmi_text_string(text, "<path fill=\"");
+        mmi_text_string(text, mmi_draw_svg_fill(map->run_look));
+        mmi_text_string(text, "\" d=\"");
+        map->path_look = map->run_look;
+    }
+    mmi_text_char(text, 'M');
+    mmi_text_number(text, map->run_x);
+    mmi_text_char(text, ' ');
+    mmi_text_number(text, map->run_y + MMI_DRAW_SVG_HEIGHT - map->run_height);
+    mmi_text_char(text, 'h');
+    mmi_text_number(text, map->run_width - 1);
+    mmi_text_char(text, 'v');
+    mmi_text_number(text, map->run_height);
+    mmi_text_char(text, 'H');
+    mmi_text_number(text, map->run_x);
+    mmi_text_char(text, 'z');
     map->run_width = 0;
 }
 
-// The ground of a row, on which what is live is drawn, and the address of every fourth.
-MMI_FN void mmi_draw_svg_row(mmi_draw_map *map, unsigned y) {
-    size_t row_size = map->cell_size * map->columns;
-    size_t left = map->bytes - row_size * map->row, cells = map->columns;
-    if (left < row_size) cells = (left - 1) / map->cell_size + 1;
-    if (map->row % 4 == 0 && map->address != 0) {
-        mmi_draw_svg_text(map->text, MMI_DRAW_SVG_LEFT - 8, y + 11, 13, "end");
-        mmi_text_hex(map->text, map->address, MMI_DRAW_ADDRESS_DIGITS);
-        mmi_draw_svg_end(map->text);
-    }
-    mmi_draw_svg_rect(map->text, MMI_DRAW_SVG_LEFT, y, cells * MMI_DRAW_SVG_CELL - 1,
-                      MMI_DRAW_SVG_HEIGHT, mmi_draw_svg_free);
-}
-
-// A cell is filled as high as it is live, with the tone that has most of it. Cells that look the
-// same make one rectangle, unless a block starts in one: so large blocks are seen apart.
-MMI_FN void mmi_draw_svg_cell(mmi_draw_map *map) {
-    unsigned y = MMI_DRAW_SVG_TOP + MMI_DRAW_SVG_PITCH * map->row, i, tone = 0, height;
-    for (i = 1; i < MMI_DRAW_TONES; i++)
-        if (map->tones[i] > map->tones[tone]) tone = i;
-    height = (unsigned)mmi_text_share(map->live, map->filled, MMI_DRAW_SVG_HEIGHT);
-    if (height == 0 && map->live != 0) height = 1;
-    if (map->column == 0 || map->starts || tone != map->run_tone || height != map->run_height)
+// Cells that look the same make one rectangle.
+MMI_FN void mmi_draw_svg_put(mmi_draw_map *map, unsigned look, size_t part, bool apart) {
+    unsigned height = (unsigned)mmi_draw_bar(part, map->filled, MMI_DRAW_SVG_HEIGHT);
+    if (map->column == 0 || apart || look != map->run_look || height != map->run_height)
         mmi_draw_svg_end_run(map);
-    if (map->column == 0) mmi_draw_svg_row(map, y);
+    if (height == 0 || map->row >= map->rows) return; // what is new since the first walk
     if (map->run_width == 0) {
         map->run_x = MMI_DRAW_SVG_LEFT + MMI_DRAW_SVG_CELL * map->column;
-        map->run_y = y;
-        map->run_tone = tone;
+        map->run_y = map->top + MMI_DRAW_SVG_PITCH * map->row;
+        map->run_look = look;
         map->run_height = height;
     }
-    if (height != 0) map->run_width += MMI_DRAW_SVG_CELL;
+    map->run_width += MMI_DRAW_SVG_CELL;
 }
 
-MMI_FN void mmi_draw_svg_map(mmi_draw_map *map, const void *heap, mmi_draw_walk walk) {
-    map->put_cell = mmi_draw_svg_cell;
-    mmi_draw_walk_map(map, heap, walk);
+// The ground, on which slack is drawn, and live blocks on that.
+MMI_FN void mmi_draw_svg_ground(mmi_draw_map *map) {
+    size_t cells = (map->drawing->census.bytes - 1) / map->cell_size + 1;
+    map->filled = 1;
+    for (map->row = 0; map->row < map->rows; map->row++)
+        for (map->column = 0; map->column < map->columns && cells != 0; map->column++, cells--)
+            mmi_draw_svg_put(map, MMI_DRAW_FREE, 1, false);
     mmi_draw_svg_end_run(map);
 }
 
-MMI_FN void mmi_draw_svg_legend(mmi_text *text, size_t y) {
+MMI_FN void mmi_draw_svg_slack_cell(mmi_draw_map *map) {
+    mmi_draw_svg_put(map, MMI_DRAW_SLACK, map->slack != 0 ? map->live + map->slack : 0, false);
+}
+
+// A cell is filled as high as it is live, with the tone that has most of it, and the address stands
+// beside every fourth row. Large blocks are seen apart, by what separates rectangles.
+MMI_FN void mmi_draw_svg_live_cell(mmi_draw_map *map) {
+    mmi_text *text = &map->drawing->text;
+    mmi_draw_svg_put(map, mmi_draw_cell_tone(map), map->live, map->starts);
+    map->starts = false;
+    if (map->column != 0 || map->row % 4 != 0 || map->address == 0 || map->row >= map->rows) return;
+    mmi_draw_svg_end_path(map);
+    mmi_draw_svg_text(text, MMI_DRAW_SVG_LEFT - 8, map->top + MMI_DRAW_SVG_PITCH * map->row + 11,
+                      13, "end");
+    mmi_text_hex(text, map->address, MMI_DRAW_ADDRESS_DIGITS);
+    mmi_draw_svg_end(text);
+}
+
+MMI_FN void mmi_draw_svg_map(mmi_draw_map *map) {
+    mmi_draw_svg_ground(map);
+    if (map->drawing->census.slack != 0) mmi_draw_walk_map(map, mmi_draw_svg_slack_cell);
+    mmi_draw_svg_end_run(map);
+    mmi_draw_walk_map(map, mmi_draw_svg_live_cell);
+    mmi_draw_svg_end_run(map);
+    mmi_draw_svg_end_path(map);
+}
+
+MMI_FN void mmi_draw_svg_legend(mmi_drawing *drawing, size_t y, size_t cell_size) {
+    mmi_text *text = &drawing->text;
     size_t x = MMI_DRAW_SVG_LEFT;
-    unsigned i;
-    for (i = 0; i <= MMI_DRAW_TONES; i++, x += 80) {
-        bool is_free = i == MMI_DRAW_TONES;
-        mmi_draw_svg_rect(text, x, y - 11, 12, 12,
-                          is_free ? mmi_draw_svg_free : mmi_draw_svg_colour(i));
+    mmi_draw_svg_text(text, x, y, 14, "start");
+    mmi_text_string(text, "one cell is ");
+    mmi_text_bytes(text, cell_size);
+    mmi_text_string(text, ", filled as high as it is live, coloured by its blocks; size up to:");
+    mmi_draw_svg_end(text);
+    y += MMI_DRAW_SVG_LINE;
+    for (unsigned i = 0; i < MMI_DRAW_LOOKS; i++) {
+        static const char *const others[] = {"larger", "slack", "free"};
+        if (i == MMI_DRAW_SLACK && drawing->census.slack == 0) continue;
+        mmi_draw_svg_rect(text, x, y - 11, 12, 12, mmi_draw_svg_fill(i));
         mmi_draw_svg_text(text, x + 17, y, 14, "start");
-        if (is_free)
-            mmi_text_string(text, "free");
-        else if (i == MMI_DRAW_TONES - 1)
-            mmi_text_string(text, "larger");
-        else
+        if (i < MMI_DRAW_TONES - 1)
             mmi_text_bytes(text, (size_t)64 << 2 * i);
+        else
+            mmi_text_string(text, others[i - (MMI_DRAW_TONES - 1)]);
         mmi_draw_svg_end(text);
+        x += 73;
     }
 }
 
-MMI_FN void mmi_draw_svg_class(mmi_text *text, const mmi_draw_census *census, unsigned i,
-                               size_t y) {
-    size_t bar = mmi_text_share(census->counts[i], census->most, 400);
+// A bar, and what it stands for.
+MMI_FN void mmi_draw_svg_bar(mmi_text *text, size_t x, size_t y, size_t bar, unsigned look) {
+    mmi_draw_svg_rect(text, x, y - 12, bar, 14, mmi_draw_svg_fill(look));
+    mmi_draw_svg_text(text, x + bar + 6, y, 14, "start");
+}
+
+MMI_FN void mmi_draw_svg_class(mmi_drawing *drawing, unsigned i, size_t y) {
+    const mmi_draw_census *census = &drawing->census;
+    mmi_text *text = &drawing->text;
+    unsigned tone = mmi_draw_tone((size_t)16 << i);
     mmi_draw_svg_text(text, MMI_DRAW_SVG_LEFT - 8, y, 14, "end");
     mmi_text_bytes(text, (size_t)16 << i);
     mmi_draw_svg_end(text);
     if (census->counts[i] == 0) return;
-    if (bar == 0) bar = 1;
-    mmi_draw_svg_rect(text, MMI_DRAW_SVG_LEFT, y - 12, bar, 14,
-                      mmi_draw_svg_colour(mmi_draw_tone((size_t)16 << i)));
-    mmi_draw_svg_text(text, MMI_DRAW_SVG_LEFT + bar + 8, y, 14, "start");
+    mmi_draw_svg_bar(text, MMI_DRAW_SVG_LEFT, y,
+                     mmi_draw_bar(census->counts[i], census->most, MMI_DRAW_SVG_BAR), tone);
     mmi_draw_blocks(text, census->counts[i]);
-    mmi_text_string(text, ", ");
+    mmi_draw_svg_end(text);
+    mmi_draw_svg_bar(text, MMI_DRAW_SVG_BYTES, y,
+                     mmi_draw_bar(census->class_bytes[i], census->most_bytes, MMI_DRAW_SVG_BAR),
+                     tone);
     mmi_text_bytes(text, census->class_bytes[i]);
     mmi_draw_svg_end(text);
 }
 
-MMI_FN void mmi_draw_svg_histogram(mmi_text *text, const mmi_draw_census *census, size_t y) {
-    unsigned i;
+// Returns the y of its last line.
+MMI_FN size_t mmi_draw_svg_histogram(mmi_drawing *drawing, size_t y) {
+    mmi_text *text = &drawing->text;
     mmi_draw_svg_text(text, MMI_DRAW_SVG_LEFT, y, 14, "start");
     mmi_text_string(text, "live blocks; size up to:");
     mmi_draw_svg_end(text);
-    for (i = census->first; i <= census->last; i++)
-        mmi_draw_svg_class(text, census, i, y += MMI_DRAW_SVG_LINE);
+    mmi_draw_svg_text(text, MMI_DRAW_SVG_BYTES, y, 14, "start");
+    mmi_text_string(text, "their bytes:");
+    mmi_draw_svg_end(text);
+    for (unsigned i = drawing->census.first; i <= drawing->census.last; i++)
+        mmi_draw_svg_class(drawing, i, y += MMI_DRAW_SVG_LINE);
+    return y;
 }
 
-MMI_FN void mmi_draw_svg_open(mmi_text *text, const char *name, size_t height) {
+MMI_FN void mmi_draw_svg_site(mmi_drawing *drawing, const mmi_site *site, size_t most, size_t y) {
+    mmi_text *text = &drawing->text;
+    mmi_draw_svg_text(text, MMI_DRAW_SVG_SITE - 8, y, 14, "end");
+    mmi_site_text(text, site, 36, MMI_TEXT_XML);
+    mmi_draw_svg_end(text);
+    mmi_draw_svg_bar(text, MMI_DRAW_SVG_SITE, y,
+                     mmi_draw_bar(site->bytes, most, MMI_DRAW_SVG_SITE_BAR), MMI_DRAW_SITE);
+    mmi_text_percent(text, site->bytes, drawing->census.sites.bytes);
+    mmi_text_string(text, ", ");
+    mmi_text_bytes(text, site->bytes);
+    mmi_text_string(text, " in ");
+    mmi_draw_blocks(text, site->blocks);
+    mmi_draw_svg_end(text);
+}
+
+MMI_FN void mmi_draw_svg_sites(mmi_drawing *drawing, size_t y) {
+    const mmi_sites *sites = &drawing->census.sites;
+    size_t most = mmi_draw_site_most(sites);
+    mmi_draw_svg_text(&drawing->text, MMI_DRAW_SVG_SITE, y, 14, "start");
+    mmi_text_string(&drawing->text, "live bytes, by where they were allocated:");
+    mmi_draw_svg_end(&drawing->text);
+    for (uint32_t i = 0; i < MMI_DRAW_SITES + 2; i++) {
+        mmi_site site = mmi_site_line(sites, MMI_DRAW_SITES, i);
+        if (site.blocks != 0) mmi_draw_svg_site(drawing, &site, most, y += MMI_DRAW_SVG_LINE);
+    }
+}
+
+// Lines of writing that come below the map.
+MMI_FN size_t mmi_draw_svg_lines(const mmi_draw_census *census) {
+    size_t lines = 3;
+    if (census->most != 0) lines += census->last - census->first + 3;
+    if (census->sites.count != 0) lines += 2;
+    for (uint32_t i = 0; census->sites.count != 0 && i < MMI_DRAW_SITES + 2; i++)
+        lines += mmi_site_line(&census->sites, MMI_DRAW_SITES, i).blocks != 0;
+    return lines;
+}
+
+MMI_FN void mmi_draw_svg_open(mmi_drawing *drawing, size_t height) {
+    mmi_text *text = &drawing->text;
     mmi_text_string(text, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 ");
     mmi_text_number(text, MMI_DRAW_SVG_WIDTH);
     mmi_text_char(text, ' ');
     mmi_text_number(text, height);
     mmi_text_string(text, "\" font-family=\"sans-serif\" role=\"img\">\n<title>");
-    mmi_text_name(text, name, true);
+    mmi_text_name(text, drawing->name, MMI_TEXT_XML);
     mmi_text_string(text, "</title>\n");
     mmi_draw_svg_rect(text, 0, 0, MMI_DRAW_SVG_WIDTH, height, "#FFFFFF");
+    if (drawing->census.slack == 0) return;
+    mmi_text_string(text, "<defs><pattern id=\"memmgr-slack\" patternUnits=\"userSpaceOnUse\""
+                          " width=\"4\" height=\"4\">");
+    mmi_text_string(text, "<path fill=\"#555555\" d=\"M0 0h4v4H0z\"/>");
+    mmi_text_string(text, "<path stroke=\"#FFFFFF\" d=\"M-1 1l2-2M0 4l4-4M3 5l2-2\"/>");
+    mmi_text_string(text, "</pattern></defs>\n");
 }
 
-MMI_FN void mmi_draw_svg_summary(mmi_text *text, const char *name, const memmgr_stats *stats) {
+MMI_FN void mmi_draw_svg_summary(mmi_drawing *drawing) {
+    mmi_text *text = &drawing->text;
     mmi_draw_svg_text(text, MMI_DRAW_SVG_MARGIN, 38, 26, "start");
-    mmi_text_name(text, name, true);
+    mmi_text_name(text, drawing->name, MMI_TEXT_XML);
     mmi_draw_svg_end(text);
     mmi_draw_svg_text(text, MMI_DRAW_SVG_MARGIN, 64, 16, "start");
-    mmi_draw_usage(text, stats);
+    mmi_draw_usage(text, drawing->stats);
     mmi_draw_svg_end(text);
     mmi_draw_svg_text(text, MMI_DRAW_SVG_MARGIN, 86, 16, "start");
-    mmi_draw_free(text, stats);
+    mmi_draw_free(text, drawing->stats);
+    mmi_draw_svg_end(text);
+    if (drawing->census.slack == 0) return;
+    mmi_draw_svg_text(text, MMI_DRAW_SVG_MARGIN, 108, 16, "start");
+    mmi_draw_slack(text, &drawing->census);
     mmi_draw_svg_end(text);
 }
 
-MMI_FN void mmi_draw_svg(const char *name, const memmgr_stats *stats, const mmi_draw_census *census,
-                         const void *heap, mmi_draw_walk walk, mmi_text *text) {
+MMI_FN void mmi_draw_svg(mmi_drawing *drawing) {
+    const mmi_draw_census *census = &drawing->census;
+    size_t y = MMI_DRAW_SVG_TOP + (census->slack != 0 ? MMI_DRAW_SVG_LINE : 0);
     mmi_draw_map map;
-    size_t y = MMI_DRAW_SVG_TOP, lines = 3;
-    mmi_draw_map_open(&map, text, census->bytes, MMI_DRAW_SVG_COLUMNS, MMI_DRAW_SVG_ROWS);
-    if (census->bytes != 0)
-        y +=
-            MMI_DRAW_SVG_PITCH * ((census->bytes - 1) / (map.cell_size * MMI_DRAW_SVG_COLUMNS) + 1);
-    if (census->most != 0) lines += census->last - census->first + 3;
-    mmi_draw_svg_open(text, name, y + MMI_DRAW_SVG_LINE * lines);
-    mmi_draw_svg_summary(text, name, stats);
-    if (census->bytes != 0) mmi_draw_svg_map(&map, heap, walk);
-    y += MMI_DRAW_SVG_LINE;
-    mmi_draw_svg_text(text, MMI_DRAW_SVG_LEFT, y, 14, "start");
-    mmi_draw_scale(text, map.cell_size);
-    mmi_text_string(text, ", filled as high as it is live, coloured by its blocks; size up to:");
-    mmi_draw_svg_end(text);
-    mmi_draw_svg_legend(text, y += MMI_DRAW_SVG_LINE);
-    if (census->most != 0) mmi_draw_svg_histogram(text, census, y + 2 * MMI_DRAW_SVG_LINE);
-    mmi_text_string(text, "</svg>\n");
+    mmi_draw_map_open(&map, drawing, MMI_DRAW_SVG_COLUMNS, MMI_DRAW_SVG_ROWS);
+    map.top = (unsigned)y;
+    y += MMI_DRAW_SVG_PITCH * map.rows;
+    mmi_draw_svg_open(drawing, y + MMI_DRAW_SVG_LINE * mmi_draw_svg_lines(census));
+    mmi_draw_svg_summary(drawing);
+    if (census->bytes != 0) mmi_draw_svg_map(&map);
+    mmi_draw_svg_legend(drawing, y += MMI_DRAW_SVG_LINE, map.cell_size);
+    y += 3 * MMI_DRAW_SVG_LINE;
+    if (census->most != 0) y = mmi_draw_svg_histogram(drawing, y) + 2 * MMI_DRAW_SVG_LINE;
+    if (census->sites.count != 0) mmi_draw_svg_sites(drawing, y);
+    mmi_text_string(&drawing->text, "</svg>\n");
 }
+
+// --- As JSON.
+
+// ,"key": or without the comma, where an object begins.
+MMI_FN void mmi_draw_json_key(mmi_text *text, const char *key, bool first) {
+    mmi_text_string(text, first ? "\"" : ",\"");
+    mmi_text_string(text, key);
+    mmi_text_string(text, "\":");
+}
+
+MMI_FN void mmi_draw_json_number(mmi_text *text, const char *key, size_t value) {
+    mmi_draw_json_key(text, key, false);
+    mmi_text_number(text, value);
+}
+
+MMI_FN void mmi_draw_json_stats(mmi_text *text, const memmgr_stats *stats) {
+    mmi_draw_json_number(text, "capacity", stats->capacity);
+    mmi_draw_json_number(text, "used", stats->used);
+    mmi_draw_json_number(text, "free", stats->free);
+    mmi_draw_json_number(text, "largest_free", stats->largest_free);
+    mmi_draw_json_number(text, "overhead", stats->overhead);
+    mmi_draw_json_number(text, "peak_used", stats->peak_used);
+    mmi_draw_json_number(text, "requested", stats->requested);
+    mmi_draw_json_number(text, "live_blocks", stats->live_blocks);
+    mmi_draw_json_number(text, "allocations", stats->allocations);
+    mmi_draw_json_number(text, "frees", stats->frees);
+    mmi_draw_json_number(text, "failures", stats->failures);
+    mmi_draw_json_number(text, "misuses", stats->misuses);
+    mmi_draw_json_number(text, "fragmentation", stats->fragmentation);
+}
+
+MMI_FN void mmi_draw_json_classes(mmi_text *text, const mmi_draw_census *census) {
+    mmi_draw_json_key(text, "classes", false);
+    mmi_text_char(text, '[');
+    for (unsigned i = census->first; i <= census->last; i++) {
+        if (census->counts[i] == 0) continue;
+        mmi_text_string(text, i == census->first ? "{" : ",{");
+        mmi_draw_json_key(text, "size_to", true);
+        mmi_text_number(text, (size_t)16 << i);
+        mmi_draw_json_number(text, "blocks", census->counts[i]);
+        mmi_draw_json_number(text, "bytes", census->class_bytes[i]);
+        mmi_text_char(text, '}');
+    }
+    mmi_text_char(text, ']');
+}
+
+MMI_FN void mmi_draw_json_holds(mmi_text *text, const mmi_site *site, bool first) {
+    mmi_draw_json_key(text, "blocks", first);
+    mmi_text_number(text, site->blocks);
+    mmi_draw_json_number(text, "bytes", site->bytes);
+    mmi_text_char(text, '}');
+}
+
+MMI_FN void mmi_draw_json_site(mmi_text *text, const mmi_site *site) {
+    const char *file = mmi_site_file(site);
+    mmi_text_char(text, '{');
+    mmi_draw_json_key(text, file ? "file" : "caller", true);
+    mmi_text_char(text, '"');
+    if (file)
+        mmi_text_ending(text, file, SIZE_MAX, MMI_TEXT_JSON);
+    else
+        mmi_text_pointer(text, mmi_site_caller(site));
+    mmi_text_char(text, '"');
+    if (file) mmi_draw_json_number(text, "line", (size_t)site->line);
+    mmi_draw_json_holds(text, site, false);
+}
+
+// The sites that hold most one by one; what others hold, and what is not tracked, as one each.
+MMI_FN void mmi_draw_json_sites(mmi_text *text, const mmi_sites *sites) {
+    static const char *const rest[] = {"other_sites", "not_tracked"};
+    mmi_draw_json_key(text, "sites", false);
+    mmi_text_char(text, '[');
+    for (uint32_t i = 0; i < sites->count && i < MMI_DRAW_JSON_SITES; i++) {
+        if (i != 0) mmi_text_char(text, ',');
+        mmi_draw_json_site(text, &sites->table[i]);
+    }
+    mmi_text_char(text, ']');
+    for (uint32_t i = 0; i < 2; i++) {
+        mmi_site site = mmi_site_line(sites, MMI_DRAW_JSON_SITES, MMI_DRAW_JSON_SITES + i);
+        if (site.blocks == 0) continue;
+        mmi_draw_json_key(text, rest[i], false);
+        mmi_text_char(text, '{');
+        mmi_draw_json_holds(text, &site, true);
+    }
+}
+
+// --- What the rooms below call.
 
 MMI_FN void mmi_draw(memmgr_picture kind, const char *name, const memmgr_stats *stats,
                      const void *heap, mmi_draw_walk walk, memmgr_writer write, void *ctx) {
-    mmi_draw_census census;
-    mmi_text text;
-    mmi_text_open(&text, write, ctx);
-    mmi_draw_take_census(&census, heap, walk);
+    mmi_drawing drawing;
+    mmi_draw_open(&drawing, name, stats, heap, walk);
+    mmi_text_open(&drawing.text, write, ctx);
+    drawing.in_colour = kind == MEMMGR_PICTURE_COLOR;
     if (kind == MEMMGR_PICTURE_SVG)
-        mmi_draw_svg(name, stats, &census, heap, walk, &text);
+        mmi_draw_svg(&drawing);
     else
-        mmi_draw_text(name, stats, &census, heap, walk, &text);
-    mmi_text_flush(&text);
+        mmi_draw_text(&drawing);
+    mmi_text_flush(&drawing.text);
 }
+
+MMI_FN void mmi_draw_json(const char *name, const memmgr_stats *stats, const void *heap,
+                          mmi_draw_walk walk, memmgr_writer write, void *ctx) {
+    mmi_drawing drawing;
+    mmi_text *text = &drawing.text;
+    mmi_draw_open(&drawing, name, stats, heap, walk);
+    mmi_text_open(text, write, ctx);
+    mmi_text_char(text, '{');
+    mmi_draw_json_key(text, "name", true);
+    mmi_text_char(text, '"');
+    mmi_text_ending(text, name, SIZE_MAX, MMI_TEXT_JSON);
+    mmi_text_char(text, '"');
+    mmi_draw_json_stats(text, stats);
+    mmi_draw_json_classes(text, &drawing.census);
+    if (drawing.census.sites.count != 0) mmi_draw_json_sites(text, &drawing.census.sites);
+    mmi_text_string(text, "}\n");
+    mmi_text_flush(text);
+}
+
+#ifndef MEMMGR_NO_STDIO
+// How to print to a file.
+MMI_FN memmgr_picture mmi_draw_kind_for(FILE *out) {
+    int file = out == stdout ? 1 : out == stderr ? 2 : 0;
+    return file != 0 && mmi_os_shows_colours(file) ? MEMMGR_PICTURE_COLOR : MEMMGR_PICTURE_TEXT;
+}
+#endif
 
 #ifdef USE_MEMORY_MGR
 
@@ -5391,9 +7710,9 @@ MMI_FN void mmi_draw(memmgr_picture kind, const char *name, const memmgr_stats *
 // The functions of the API: validate, lock, call the rooms above, unlock, report.
 
 // A pool that may be used, with its lock held; else false, and reported.
-MMI_INLINE bool mmi_public_enter(const memmgr_pool *pool) {
+MMI_INLINE bool mmi_public_enter(const memmgr_pool *pool, mmi_caller caller) {
     if (MMI_UNLIKELY(!mmi_pool_is_alive(pool))) {
-        mmi_report(MEMMGR_BAD_ARGUMENT, pool, NULL, 0, NULL);
+        mmi_report(MEMMGR_BAD_ARGUMENT, pool, NULL, 0, NULL, caller);
         return false;
     }
     mmi_pool_lock(pool);
@@ -5402,96 +7721,181 @@ MMI_INLINE bool mmi_public_enter(const memmgr_pool *pool) {
 
 // Counts, unlocks and reports what a caller did wrong. Returns the error.
 MMI_COLD memmgr_error mmi_public_misuse(const memmgr_pool *pool, memmgr_error error,
-                                        const void *pointer, size_t size) {
+                                        const void *pointer, size_t size, mmi_caller caller) {
     const void *block = NULL;
     if (error == MEMMGR_INTERIOR_POINTER) block = mmi_pool_block_around(pool, pointer, &size);
     ((memmgr_pool *)(uintptr_t)pool)->misuses++;
     mmi_pool_unlock(pool);
-    mmi_report(error, pointer, block, size, pool);
+    mmi_report(error, pointer, block, size, pool, caller);
     return error;
 }
 
-// Unlocks, and fills a fresh block where the pool is to.
-MMI_INLINE void *mmi_public_hand_out(const memmgr_pool *pool, void *block, size_t size) {
+// Unlocks, and reports what was found.
+MMI_INLINE void mmi_public_leave(const memmgr_pool *pool, const mmi_findings *found) {
     mmi_pool_unlock(pool);
-    if (block)
-        mmi_pool_fill_if_asked(pool, block, mmi_pool_granules(size) << MMI_GRANULE_SHIFT,
-                               MMI_FILL_FRESH);
-    return block;
+    if (MMI_UNLIKELY(found->count != 0)) mmi_watch_send(found);
+}
+
+// The desc of a pool with what is switched on for all pools.
+MMI_FN bool mmi_public_desc(const memmgr_pool_desc *given, memmgr_pool_desc *desc) {
+    if (!mmi_pool_desc_with_defaults(given, desc)) return false;
+    desc->flags = mmi_watch_flags_for(desc->flags);
+    return true;
+}
+
+// A pool begins its life, if there is one.
+MMI_FN memmgr_pool *mmi_public_begin(memmgr_pool *pool) {
+    if (!pool || !(pool->desc.flags & MMI_RECORDED)) return pool;
+    mmi_tool_begin(pool);
+    if (pool->desc.flags & MEMMGR_POOL_QUARANTINE) mmi_watch_make_quarantine(pool);
+    return pool;
+}
+
+// All blocks are about to go at once: what is in quarantine is looked at a last time.
+MMI_FN void mmi_public_clear(memmgr_pool *pool, mmi_findings *found) {
+    found->count = 0;
+    if (!(pool->desc.flags & MMI_RECORDED)) return;
+    (void)mmi_watch_empty(pool, found);
+    if (mmi_watch_is_traced(pool)) mmi_trace_clear(pool);
+    mmi_tool_end(pool);
 }
 
 MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr_pool_desc *desc) {
     memmgr_pool_desc whole;
-    bool valid = mmi_pool_desc_with_defaults(desc, &whole) && !(whole.flags & MEMMGR_POOL_GROW);
+    bool valid = mmi_public_desc(desc, &whole) && !(whole.flags & MEMMGR_POOL_GROW);
     if (size > UINTPTR_MAX - (uintptr_t)buffer) valid = false; // it would end behind all addresses
-    if (valid && buffer) return mmi_pool_make(buffer, size, &whole, false, false);
-    mmi_report(MEMMGR_BAD_ARGUMENT, buffer, NULL, size, NULL);
+    if (valid && buffer) return mmi_public_begin(mmi_pool_make(buffer, size, &whole, false, false));
+    mmi_report(MEMMGR_BAD_ARGUMENT, buffer, NULL, size, NULL, MMI_CALLER);
     return NULL;
 }
 
 MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_desc *desc) {
     memmgr_pool_desc whole;
-    if (mmi_pool_desc_with_defaults(desc, &whole)) return mmi_pool_create(capacity, &whole);
-    mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, capacity, NULL);
+    if (mmi_public_desc(desc, &whole)) return mmi_public_begin(mmi_pool_create(capacity, &whole));
+    mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, capacity, NULL, MMI_CALLER);
     return NULL;
+}
+
+// Notes the live blocks of a pool, with its lock held.
+MMI_FN void mmi_public_note_leaks(const memmgr_pool *pool, mmi_leaks *leaks) {
+    mmi_site_open_leaks(leaks);
+    (void)mmi_stats_walk(pool, mmi_site_note_leak, leaks);
+}
+
+MEMMGR_API size_t memmgr_pool_leaks(const memmgr_pool *pool) {
+    mmi_leaks leaks;
+    if (!mmi_public_enter(pool, MMI_CALLER)) return 0;
+    mmi_public_note_leaks(pool, &leaks);
+    mmi_pool_unlock(pool);
+    return mmi_site_report_leaks(&leaks, pool);
 }
 
 MEMMGR_API size_t memmgr_pool_destroy(memmgr_pool *pool) {
     mmi_leaks leaks;
-    leaks.count = leaks.rest = 0;
-    if (!pool || !mmi_public_enter(pool)) return 0;
-    (void)mmi_stats_walk(pool, mmi_report_note_leak, &leaks);
-    mmi_pool_unlock(pool);
-    mmi_report_leaks(&leaks, pool);
+    mmi_findings found;
+    if (!pool || !mmi_public_enter(pool, MMI_CALLER)) return 0;
+    mmi_public_clear(pool, &found);
+    mmi_public_note_leaks(pool, &leaks);
+    mmi_public_leave(pool, &found);
+    size_t blocks = mmi_site_report_leaks(&leaks, pool);
     mmi_pool_end(pool);
-    return leaks.count;
+    return blocks;
 }
 
 MEMMGR_API void memmgr_pool_reset(memmgr_pool *pool) {
-    if (!mmi_public_enter(pool)) return;
+    mmi_findings found;
+    if (!mmi_public_enter(pool, MMI_CALLER)) return;
+    mmi_public_clear(pool, &found);
     mmi_pool_reset(pool);
-    mmi_pool_unlock(pool);
+    (void)mmi_public_begin(pool);
+    mmi_public_leave(pool, &found);
 }
 
-MMI_COLD void *mmi_public_alloc(memmgr_pool *pool, size_t size) {
-    if (!mmi_public_enter(pool)) return NULL;
-    return mmi_public_hand_out(pool, mmi_pool_alloc(pool, MMI_GRANULE, size), size);
-}
-
-MEMMGR_API void *memmgr_pool_alloc(memmgr_pool *pool, size_t size) {
-    if (mmi_pool_is_plain(pool)) {
-        void *block = mmi_pool_alloc_kept(pool, mmi_pool_first(pool), size);
-        if (MMI_LIKELY(block != NULL)) return block;
+MMI_COLD void *mmi_public_alloc(memmgr_pool *pool, size_t alignment, size_t size, bool zeroed,
+                                mmi_caller caller) {
+    mmi_findings found;
+    void *block;
+    found.count = 0;
+    if (!mmi_public_enter(pool, caller)) return NULL;
+    if (!mmi_is_power_of_two(alignment)) {
+        (void)mmi_public_misuse(pool, MEMMGR_BAD_ARGUMENT, NULL, size, caller);
+        return NULL;
     }
-    return mmi_public_alloc(pool, size);
-}
-
-MEMMGR_API void *memmgr_pool_calloc(memmgr_pool *pool, size_t count, size_t size) {
-    size_t bytes = SIZE_MAX; // more than there can be: a failure like any other
-    (void)mmi_multiply(count, size, &bytes);
-    if (!mmi_public_enter(pool)) return NULL;
-    void *block = mmi_pool_alloc(pool, MMI_GRANULE, bytes);
-    mmi_pool_unlock(pool);
-    if (block) mmi_bytes_fill(block, 0, mmi_pool_granules(bytes) << MMI_GRANULE_SHIFT);
+    if (mmi_pool_is_watched(pool)) {
+        block = mmi_watch_alloc(pool, alignment, size, zeroed, caller, &found);
+        zeroed = false; // it is
+    } else {
+        block = mmi_pool_alloc(pool, alignment, size);
+    }
+    mmi_public_leave(pool, &found);
+    if (block && zeroed) mmi_bytes_fill(block, 0, mmi_pool_granules(size) << MMI_GRANULE_SHIFT);
     return block;
 }
 
-MEMMGR_API void *memmgr_pool_aligned_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
-    if (!mmi_public_enter(pool)) return NULL;
-    if (!mmi_is_power_of_two(alignment)) {
-        (void)mmi_public_misuse(pool, MEMMGR_BAD_ARGUMENT, NULL, size);
-        return NULL;
-    }
-    return mmi_public_hand_out(pool, mmi_pool_alloc(pool, alignment, size), size);
+// The short way of a plain pool; NULL when that does not lead to a block.
+MMI_INLINE void *mmi_public_alloc_short(memmgr_pool *pool, size_t size) {
+    if (!mmi_pool_is_plain(pool)) return NULL;
+    return mmi_pool_alloc_kept(pool, mmi_pool_first(pool), size);
 }
 
-MEMMGR_API void *memmgr_pool_realloc(memmgr_pool *pool, void *ptr, size_t size) {
-    if (!ptr) return memmgr_pool_alloc(pool, size);
-    if (!mmi_public_enter(pool)) return NULL;
+MEMMGR_API void *memmgr_pool_alloc(memmgr_pool *pool, size_t size) {
+    void *block = mmi_public_alloc_short(pool, size);
+    if (MMI_LIKELY(block != NULL)) return block;
+    return mmi_public_alloc(pool, MMI_GRANULE, size, false, MMI_CALLER);
+}
+
+MEMMGR_API void *memmgr_pool_alloc_at(memmgr_pool *pool, size_t size, const char *file, int line) {
+    void *block = mmi_public_alloc_short(pool, size);
+    if (MMI_LIKELY(block != NULL)) return block;
+    return mmi_public_alloc(pool, MMI_GRANULE, size, false, MMI_CALLER_AT);
+}
+
+// count * size, or more than there can be: a failure like any other.
+MMI_INLINE size_t mmi_public_product(size_t count, size_t size) {
+    size_t bytes = SIZE_MAX;
+    (void)mmi_multiply(count, size, &bytes);
+    return bytes;
+}
+
+MEMMGR_API void *memmgr_pool_calloc(memmgr_pool *pool, size_t count, size_t size) {
+    return mmi_public_alloc(pool, MMI_GRANULE, mmi_public_product(count, size), true, MMI_CALLER);
+}
+
+MEMMGR_API void *memmgr_pool_calloc_at(memmgr_pool *pool, size_t count, size_t size,
+                                       const char *file, int line) {
+    return mmi_public_alloc(pool, MMI_GRANULE, mmi_public_product(count, size), true,
+                            MMI_CALLER_AT);
+}
+
+MEMMGR_API void *memmgr_pool_aligned_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
+    return mmi_public_alloc(pool, alignment, size, false, MMI_CALLER);
+}
+
+MEMMGR_API void *memmgr_pool_aligned_alloc_at(memmgr_pool *pool, size_t alignment, size_t size,
+                                              const char *file, int line) {
+    return mmi_public_alloc(pool, alignment, size, false, MMI_CALLER_AT);
+}
+
+MMI_COLD void *mmi_public_realloc_watched(memmgr_pool *pool, void *ptr, size_t size,
+                                          mmi_caller caller) {
+    mmi_findings found;
+    found.count = 0;
+    ptr = mmi_watch_realloc(pool, ptr, size, caller, &found);
+    mmi_public_leave(pool, &found);
+    return ptr;
+}
+
+MMI_FN void *mmi_public_realloc(memmgr_pool *pool, void *ptr, size_t size, mmi_caller caller) {
+    if (!ptr) {
+        void *block = mmi_public_alloc_short(pool, size);
+        return block ? block : mmi_public_alloc(pool, MMI_GRANULE, size, false, caller);
+    }
+    if (!mmi_public_enter(pool, caller)) return NULL;
+    if (mmi_pool_is_watched(pool)) return mmi_public_realloc_watched(pool, ptr, size, caller);
     mmi_live block = {NULL, 0, 0};
     memmgr_error error = mmi_pool_locate(pool, ptr, &block);
     if (error != MEMMGR_OK) {
-        (void)mmi_public_misuse(pool, error, ptr, 0);
+        (void)mmi_public_misuse(pool, error, ptr, 0, caller);
         return NULL;
     }
     ptr = mmi_pool_realloc(pool, &block, size);
@@ -5499,81 +7903,150 @@ MEMMGR_API void *memmgr_pool_realloc(memmgr_pool *pool, void *ptr, size_t size) 
     return ptr;
 }
 
-MMI_COLD memmgr_error mmi_public_free(memmgr_pool *pool, void *ptr) {
+MEMMGR_API void *memmgr_pool_realloc(memmgr_pool *pool, void *ptr, size_t size) {
+    return mmi_public_realloc(pool, ptr, size, MMI_CALLER);
+}
+
+MEMMGR_API void *memmgr_pool_realloc_at(memmgr_pool *pool, void *ptr, size_t size, const char *file,
+                                        int line) {
+    return mmi_public_realloc(pool, ptr, size, MMI_CALLER_AT);
+}
+
+MMI_COLD memmgr_error mmi_public_free_watched(memmgr_pool *pool, void *ptr, mmi_caller caller) {
+    mmi_findings found;
+    found.count = 0;
+    memmgr_error error = mmi_watch_free(pool, ptr, caller, &found);
+    mmi_public_leave(pool, &found);
+    return error;
+}
+
+MMI_COLD memmgr_error mmi_public_free(memmgr_pool *pool, void *ptr, mmi_caller caller) {
     mmi_live block = {NULL, 0, 0};
-    if (!mmi_public_enter(pool)) return MEMMGR_BAD_ARGUMENT;
+    if (!mmi_public_enter(pool, caller)) return MEMMGR_BAD_ARGUMENT;
+    if (ptr && mmi_pool_is_watched(pool)) return mmi_public_free_watched(pool, ptr, caller);
     memmgr_error error = ptr ? mmi_pool_locate(pool, ptr, &block) : MEMMGR_OK;
-    if (error != MEMMGR_OK) return mmi_public_misuse(pool, error, ptr, 0);
+    if (error != MEMMGR_OK) return mmi_public_misuse(pool, error, ptr, 0, caller);
     if (ptr) mmi_pool_free(pool, &block);
     mmi_pool_unlock(pool);
     return MEMMGR_OK;
 }
 
-MEMMGR_API memmgr_error memmgr_pool_free(memmgr_pool *pool, void *ptr) {
-    if (mmi_pool_is_plain(pool) && mmi_pool_free_short(pool, mmi_pool_first(pool), ptr))
-        return MEMMGR_OK;
-    return mmi_public_free(pool, ptr);
+MMI_INLINE bool mmi_public_free_short(memmgr_pool *pool, const void *ptr) {
+    return mmi_pool_is_plain(pool) && mmi_pool_free_short(pool, mmi_pool_first(pool), ptr);
 }
 
-MEMMGR_API size_t memmgr_pool_usable_size(const memmgr_pool *pool, const void *ptr) {
+MEMMGR_API memmgr_error memmgr_pool_free(memmgr_pool *pool, void *ptr) {
+    if (mmi_public_free_short(pool, ptr)) return MEMMGR_OK;
+    return mmi_public_free(pool, ptr, MMI_CALLER);
+}
+
+MEMMGR_API memmgr_error memmgr_pool_free_at(memmgr_pool *pool, void *ptr, const char *file,
+                                            int line) {
+    if (mmi_public_free_short(pool, ptr)) return MEMMGR_OK;
+    return mmi_public_free(pool, ptr, MMI_CALLER_AT);
+}
+
+MMI_FN size_t mmi_public_usable_size(const memmgr_pool *pool, const void *ptr, mmi_caller caller) {
     mmi_live block = {NULL, 0, 0};
-    if (!mmi_public_enter(pool)) return 0;
-    memmgr_error error = ptr ? mmi_pool_locate(pool, ptr, &block) : MEMMGR_OK;
+    mmi_findings found;
+    memmgr_error error = MEMMGR_OK;
+    if (!mmi_public_enter(pool, caller)) return 0;
+    if (ptr && mmi_pool_is_watched(pool)) {
+        found.count = 0;
+        size_t size = mmi_watch_size(pool, ptr, caller, &error, &found);
+        mmi_public_leave(pool, &found);
+        return size;
+    }
+    if (ptr) error = mmi_pool_locate(pool, ptr, &block);
     if (error != MEMMGR_OK) {
-        (void)mmi_public_misuse(pool, error, ptr, 0);
+        (void)mmi_public_misuse(pool, error, ptr, 0, caller);
         return 0;
     }
     mmi_pool_unlock(pool);
     return (size_t)block.length << MMI_GRANULE_SHIFT;
 }
 
+MEMMGR_API size_t memmgr_pool_usable_size(const memmgr_pool *pool, const void *ptr) {
+    return mmi_public_usable_size(pool, ptr, MMI_CALLER);
+}
+
+MEMMGR_API size_t memmgr_pool_usable_size_at(const memmgr_pool *pool, const void *ptr,
+                                             const char *file, int line) {
+    return mmi_public_usable_size(pool, ptr, MMI_CALLER_AT);
+}
+
 MEMMGR_API bool memmgr_pool_owns(const memmgr_pool *pool, const void *ptr) {
     mmi_live block = {NULL, 0, 0};
-    if (!mmi_public_enter(pool)) return false;
-    bool owns = ptr && mmi_pool_locate(pool, ptr, &block) == MEMMGR_OK;
+    bool owns = false;
+    if (!mmi_public_enter(pool, MMI_CALLER)) return false;
+    if (ptr && mmi_pool_is_watched(pool))
+        owns = mmi_watch_owns(pool, ptr);
+    else if (ptr)
+        owns = mmi_pool_locate(pool, ptr, &block) == MEMMGR_OK;
     mmi_pool_unlock(pool);
     return owns;
 }
 
 MEMMGR_API void memmgr_pool_stats(const memmgr_pool *pool, memmgr_stats *out) {
-    if (!mmi_public_enter(pool)) return;
+    if (!mmi_public_enter(pool, MMI_CALLER)) return;
     if (out) mmi_stats_get(pool, out);
     mmi_pool_unlock(pool);
 }
 
 MEMMGR_API size_t memmgr_pool_bytes_used(const memmgr_pool *pool) {
-    if (!mmi_public_enter(pool)) return 0;
-    size_t used = pool->used;
+    size_t held = 0;
+    if (!mmi_public_enter(pool, MMI_CALLER)) return 0;
+    if (mmi_pool_is_watched(pool)) (void)mmi_watch_held(pool, &held);
+    size_t used = pool->used - held;
     mmi_pool_unlock(pool);
     return used;
 }
 
 MEMMGR_API size_t memmgr_pool_bytes_free(const memmgr_pool *pool) {
-    if (!mmi_public_enter(pool)) return 0;
+    if (!mmi_public_enter(pool, MMI_CALLER)) return 0;
     size_t bytes = mmi_stats_free(pool);
     mmi_pool_unlock(pool);
     return bytes;
 }
 
 MEMMGR_API size_t memmgr_pool_largest_free(const memmgr_pool *pool) {
-    if (!mmi_public_enter(pool)) return 0;
-    size_t bytes = mmi_stats_largest_free(pool);
+    memmgr_stats stats;
+    if (!mmi_public_enter(pool, MMI_CALLER)) return 0;
+    stats.largest_free = 0;
+    if (mmi_pool_is_watched(pool))
+        mmi_stats_get(pool, &stats);
+    else
+        stats.largest_free = mmi_stats_largest_free(pool);
     mmi_pool_unlock(pool);
-    return bytes;
+    return stats.largest_free;
+}
+
+// What an audit says: what was found in the blocks, or that the heap's own data are damaged.
+MMI_FN memmgr_error mmi_public_verdict(const memmgr_pool *pool, bool valid,
+                                       const mmi_findings *found, mmi_caller caller) {
+    if (!valid) {
+        mmi_report(MEMMGR_CORRUPT, pool, NULL, 0, pool, caller);
+        return MEMMGR_CORRUPT;
+    }
+    return found->count != 0 ? found->reports[0].error : MEMMGR_OK;
 }
 
 MEMMGR_API memmgr_error memmgr_pool_check(const memmgr_pool *pool) {
-    if (!mmi_public_enter(pool)) return MEMMGR_BAD_ARGUMENT;
+    mmi_findings found;
+    found.count = 0;
+    if (!mmi_public_enter(pool, MMI_CALLER)) return MEMMGR_BAD_ARGUMENT;
     bool valid = mmi_stats_pool_valid(pool);
-    mmi_pool_unlock(pool);
-    if (valid) return MEMMGR_OK;
-    mmi_report(MEMMGR_CORRUPT, pool, NULL, 0, pool);
-    return MEMMGR_CORRUPT;
+    if (valid) mmi_stats_audit_watched(pool, &found);
+    mmi_public_leave(pool, &found);
+    return mmi_public_verdict(pool, valid, &found, MMI_CALLER);
 }
 
 MEMMGR_API bool memmgr_pool_walk(const memmgr_pool *pool, memmgr_visitor visit, void *ctx) {
-    if (!mmi_public_enter(pool)) return false;
-    if (!visit) return mmi_public_misuse(pool, MEMMGR_BAD_ARGUMENT, NULL, 0) == MEMMGR_OK;
+    if (!mmi_public_enter(pool, MMI_CALLER)) return false;
+    if (!visit) {
+        (void)mmi_public_misuse(pool, MEMMGR_BAD_ARGUMENT, NULL, 0, MMI_CALLER);
+        return false;
+    }
     bool finished = mmi_stats_walk(pool, visit, ctx);
     mmi_pool_unlock(pool);
     return finished;
@@ -5582,9 +8055,9 @@ MEMMGR_API bool memmgr_pool_walk(const memmgr_pool *pool, memmgr_visitor visit, 
 MEMMGR_API void memmgr_pool_draw(const memmgr_pool *pool, memmgr_picture kind, memmgr_writer write,
                                  void *ctx) {
     memmgr_stats stats;
-    if (!mmi_public_enter(pool)) return;
+    if (!mmi_public_enter(pool, MMI_CALLER)) return;
     if (!write) {
-        (void)mmi_public_misuse(pool, MEMMGR_BAD_ARGUMENT, NULL, 0);
+        (void)mmi_public_misuse(pool, MEMMGR_BAD_ARGUMENT, NULL, 0, MMI_CALLER);
         return;
     }
     mmi_stats_get(pool, &stats);
@@ -5594,9 +8067,29 @@ MEMMGR_API void memmgr_pool_draw(const memmgr_pool *pool, memmgr_picture kind, m
 
 #ifndef MEMMGR_NO_STDIO
 MEMMGR_API void memmgr_pool_print(const memmgr_pool *pool, FILE *out) {
-    memmgr_pool_draw(pool, MEMMGR_PICTURE_TEXT, mmi_text_to_file, out ? out : stdout);
+    if (!out) out = stdout;
+    memmgr_pool_draw(pool, mmi_draw_kind_for(out), mmi_text_to_file, out);
 }
 #endif
+
+MEMMGR_API void memmgr_pool_set_faults(memmgr_pool *pool, const memmgr_faults *faults) {
+    if (!mmi_public_enter(pool, MMI_CALLER)) return;
+    if (MMI_WATCH) mmi_fault_set(&pool->faults, faults);
+    mmi_pool_set_magic(pool);
+    mmi_pool_unlock(pool);
+}
+
+MEMMGR_API void memmgr_pool_json(const memmgr_pool *pool, memmgr_writer write, void *ctx) {
+    memmgr_stats stats;
+    if (!mmi_public_enter(pool, MMI_CALLER)) return;
+    if (!write) {
+        (void)mmi_public_misuse(pool, MEMMGR_BAD_ARGUMENT, NULL, 0, MMI_CALLER);
+        return;
+    }
+    mmi_stats_get(pool, &stats);
+    mmi_draw_json(pool->desc.name, &stats, pool, mmi_stats_walk, write, ctx);
+    mmi_pool_unlock(pool);
+}
 
 MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block) {
     size_t live = mmi_pool_granules(max_live_bytes), longest = mmi_pool_granules(max_block);
@@ -5612,64 +8105,189 @@ MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block) 
 // --- general calls
 
 // Counts and reports a misuse of a general call. Returns NULL.
-MMI_COLD void *mmi_public_heap_misuse(memmgr_error error, const void *pointer,
-                                      const memmgr_block *around) {
+MMI_COLD void *mmi_public_heap_misuse(memmgr_error error, const void *pointer, const void *block,
+                                      size_t size, mmi_caller caller) {
     mmi_heap_note_misuse();
-    mmi_report(error, pointer, around->address, around->size, NULL);
+    mmi_report(error, pointer, block, size, NULL, caller);
     return NULL;
 }
 
-MEMMGR_API void *memmgr_malloc(size_t size) { return mmi_heap_alloc(size); }
+// Reports the live blocks of the general calls. Returns how many there are.
+MMI_FN size_t mmi_public_leaks(void) {
+    mmi_leaks leaks;
+    mmi_site_open_leaks(&leaks);
+    (void)mmi_stats_heap_walk(NULL, mmi_site_note_leak, &leaks);
+    return mmi_site_report_leaks(&leaks, NULL);
+}
 
-MEMMGR_API void *memmgr_calloc(size_t count, size_t size) {
-    size_t bytes = SIZE_MAX;
-    (void)mmi_multiply(count, size, &bytes);
+MMI_FN void mmi_public_at_exit(void) { (void)mmi_public_leaks(); }
+
+// With MEMMGR_DEBUG leaks are told of when the program ends.
+MMI_INLINE void mmi_public_debug(void) {
+    static uint8_t asked;
+    if (!MMI_DEBUG || mmi_atomic_byte(&asked) || mmi_atomic_byte_exchange(&asked, 1)) return;
+    mmi_os_at_exit(mmi_public_at_exit);
+}
+
+MMI_COLD void *mmi_public_heap_watched(size_t alignment, size_t size, bool zeroed,
+                                       mmi_caller caller) {
+    mmi_findings found;
+    found.count = 0;
+    mmi_public_debug();
+    void *block = mmi_watch_alloc(NULL, alignment, size, zeroed, caller, &found);
+    if (MMI_UNLIKELY(found.count != 0)) mmi_watch_send(&found);
+    return block;
+}
+
+MMI_COLD void *mmi_public_heap_alloc(size_t size, mmi_caller caller) {
+    if (mmi_heap_is_watched()) return mmi_public_heap_watched(MMI_GRANULE, size, false, caller);
+    return mmi_heap_alloc_any(size);
+}
+
+MEMMGR_API void *memmgr_malloc(size_t size) {
+    void *block;
+    if (MMI_LIKELY(mmi_heap_alloc_short(mmi_heap_short, size, &block))) return block;
+    return mmi_public_heap_alloc(size, MMI_CALLER);
+}
+
+MEMMGR_API void *memmgr_malloc_at(size_t size, const char *file, int line) {
+    void *block;
+    if (MMI_LIKELY(mmi_heap_alloc_short(mmi_heap_short, size, &block))) return block;
+    return mmi_public_heap_alloc(size, MMI_CALLER_AT);
+}
+
+MMI_INLINE void *mmi_public_heap_calloc(size_t count, size_t size, mmi_caller caller) {
+    size_t bytes = mmi_public_product(count, size);
+    if (MMI_UNLIKELY(mmi_heap_is_watched()))
+        return mmi_public_heap_watched(MMI_GRANULE, bytes, true, caller);
     return mmi_heap_calloc(bytes);
 }
 
-MEMMGR_API void *memmgr_aligned_alloc(size_t alignment, size_t size) {
-    memmgr_block asked = {NULL, size, false, NULL, 0, 0};
-    if (mmi_is_power_of_two(alignment)) return mmi_heap_alloc_aligned(alignment, size);
-    return mmi_public_heap_misuse(MEMMGR_BAD_ARGUMENT, NULL, &asked);
+MEMMGR_API void *memmgr_calloc(size_t count, size_t size) {
+    return mmi_public_heap_calloc(count, size, MMI_CALLER);
 }
 
-MMI_COLD void mmi_public_heap_free(void *ptr) {
-    memmgr_block around = {NULL, 0, false, NULL, 0, 0};
-    memmgr_error error = ptr ? mmi_heap_free_slow(ptr, &around) : MEMMGR_OK;
-    if (error != MEMMGR_OK) (void)mmi_public_heap_misuse(error, ptr, &around);
+MEMMGR_API void *memmgr_calloc_at(size_t count, size_t size, const char *file, int line) {
+    return mmi_public_heap_calloc(count, size, MMI_CALLER_AT);
+}
+
+MMI_FN void *mmi_public_heap_aligned(size_t alignment, size_t size, mmi_caller caller) {
+    if (!mmi_is_power_of_two(alignment))
+        return mmi_public_heap_misuse(MEMMGR_BAD_ARGUMENT, NULL, NULL, size, caller);
+    if (mmi_heap_is_watched()) return mmi_public_heap_watched(alignment, size, false, caller);
+    return mmi_heap_alloc_aligned(alignment, size);
+}
+
+MEMMGR_API void *memmgr_aligned_alloc(size_t alignment, size_t size) {
+    return mmi_public_heap_aligned(alignment, size, MMI_CALLER);
+}
+
+MEMMGR_API void *memmgr_aligned_alloc_at(size_t alignment, size_t size, const char *file,
+                                         int line) {
+    return mmi_public_heap_aligned(alignment, size, MMI_CALLER_AT);
+}
+
+MMI_COLD void mmi_public_heap_free_watched(void *ptr, mmi_caller caller) {
+    mmi_findings found;
+    found.count = 0;
+    (void)mmi_watch_free(NULL, ptr, caller, &found);
+    if (MMI_UNLIKELY(found.count != 0)) mmi_watch_send(&found);
+}
+
+MMI_COLD void mmi_public_heap_free_odd(void *ptr, mmi_caller caller) {
+    memmgr_block around = mmi_block_shown(NULL, 0, false);
+    memmgr_error error = ptr ? mmi_heap_free(ptr, &around) : MEMMGR_OK;
+    if (error != MEMMGR_OK)
+        (void)mmi_public_heap_misuse(error, ptr, around.address, around.size, caller);
+}
+
+// The ways of a free that is not short: watched, of another thread's block, of what is none.
+MMI_COLD void mmi_public_heap_free(void *ptr, mmi_caller caller) {
+    if (ptr && mmi_heap_is_watched())
+        mmi_public_heap_free_watched(ptr, caller);
+    else if (!mmi_heap_free_other(ptr))
+        mmi_public_heap_free_odd(ptr, caller);
 }
 
 MEMMGR_API void memmgr_free(void *ptr) {
-    if (MMI_LIKELY(mmi_heap_free_short(ptr)) || mmi_heap_free_other(ptr)) return;
-    mmi_public_heap_free(ptr);
+    if (MMI_LIKELY(mmi_heap_free_short(mmi_heap_short, ptr))) return;
+    mmi_public_heap_free(ptr, MMI_CALLER);
+}
+
+MEMMGR_API void memmgr_free_at(void *ptr, const char *file, int line) {
+    if (MMI_LIKELY(mmi_heap_free_short(mmi_heap_short, ptr))) return;
+    mmi_public_heap_free(ptr, MMI_CALLER_AT);
 }
 
 MEMMGR_API void memmgr_free_sized(void *ptr, size_t size) {
     (void)size;
-    memmgr_free(ptr);
+    if (MMI_LIKELY(mmi_heap_free_short(mmi_heap_short, ptr))) return;
+    mmi_public_heap_free(ptr, MMI_CALLER);
 }
 
-MMI_COLD void *mmi_public_heap_realloc(void *ptr, size_t size) {
-    memmgr_block around = {NULL, 0, false, NULL, 0, 0};
-    memmgr_error error = MEMMGR_OK;
-    size_t old = mmi_heap_size(ptr, &error, &around);
-    if (error != MEMMGR_OK) return mmi_public_heap_misuse(error, ptr, &around);
-    bool frees = size == 0 && MMI_REALLOC_0_FREES;
-    void *block = frees ? NULL : mmi_heap_resize(ptr, old, size);
-    if (frees || (block && block != ptr)) memmgr_free(ptr);
+MMI_COLD void *mmi_public_heap_realloc_watched(void *ptr, size_t size, mmi_caller caller) {
+    mmi_findings found;
+    void *block = NULL;
+    found.count = 0;
+    if (size == 0 && MMI_REALLOC_0_FREES)
+        (void)mmi_watch_free(NULL, ptr, caller, &found);
+    else
+        block = mmi_watch_realloc(NULL, ptr, size, caller, &found);
+    if (MMI_UNLIKELY(found.count != 0)) mmi_watch_send(&found);
     return block;
 }
 
+MMI_COLD void *mmi_public_heap_resize(void *ptr, size_t size, mmi_caller caller) {
+    memmgr_block around = mmi_block_shown(NULL, 0, false);
+    memmgr_error error = MEMMGR_OK;
+    if (mmi_heap_is_watched()) return mmi_public_heap_realloc_watched(ptr, size, caller);
+    size_t old = mmi_heap_size(ptr, &error, &around);
+    if (error != MEMMGR_OK)
+        return mmi_public_heap_misuse(error, ptr, around.address, around.size, caller);
+    bool frees = size == 0 && MMI_REALLOC_0_FREES;
+    void *block = frees ? NULL : mmi_heap_resize(ptr, old, size);
+    if (frees || (block && block != ptr)) (void)mmi_heap_free(ptr, &around);
+    return block;
+}
+
+MMI_INLINE void *mmi_public_heap_realloc(void *ptr, size_t size, mmi_caller caller) {
+    if (ptr) return mmi_public_heap_resize(ptr, size, caller);
+    void *block;
+    if (MMI_LIKELY(mmi_heap_alloc_short(mmi_heap_short, size, &block))) return block;
+    return mmi_public_heap_alloc(size, caller);
+}
+
 MEMMGR_API void *memmgr_realloc(void *ptr, size_t size) {
-    return ptr ? mmi_public_heap_realloc(ptr, size) : mmi_heap_alloc(size);
+    return mmi_public_heap_realloc(ptr, size, MMI_CALLER);
+}
+
+MEMMGR_API void *memmgr_realloc_at(void *ptr, size_t size, const char *file, int line) {
+    return mmi_public_heap_realloc(ptr, size, MMI_CALLER_AT);
+}
+
+MMI_FN size_t mmi_public_heap_size(const void *ptr, mmi_caller caller) {
+    memmgr_block around = mmi_block_shown(NULL, 0, false);
+    memmgr_error error = MEMMGR_OK;
+    mmi_findings found;
+    found.count = 0;
+    if (!ptr) return 0;
+    if (mmi_heap_is_watched()) {
+        size_t size = mmi_watch_size(NULL, ptr, caller, &error, &found);
+        mmi_watch_send(&found);
+        return size;
+    }
+    size_t size = mmi_heap_size(ptr, &error, &around);
+    if (error != MEMMGR_OK)
+        (void)mmi_public_heap_misuse(error, ptr, around.address, around.size, caller);
+    return size;
 }
 
 MEMMGR_API size_t memmgr_usable_size(const void *ptr) {
-    memmgr_block around = {NULL, 0, false, NULL, 0, 0};
-    memmgr_error error = MEMMGR_OK;
-    size_t size = ptr ? mmi_heap_size(ptr, &error, &around) : 0;
-    if (error != MEMMGR_OK) (void)mmi_public_heap_misuse(error, ptr, &around);
-    return size;
+    return mmi_public_heap_size(ptr, MMI_CALLER);
+}
+
+MEMMGR_API size_t memmgr_usable_size_at(const void *ptr, const char *file, int line) {
+    return mmi_public_heap_size(ptr, MMI_CALLER_AT);
 }
 
 MEMMGR_API void memmgr_stats_get(memmgr_stats *out) {
@@ -5679,23 +8297,24 @@ MEMMGR_API void memmgr_stats_get(memmgr_stats *out) {
 MEMMGR_API size_t memmgr_trim(void) { return mmi_heap_trim(); }
 
 MEMMGR_API memmgr_error memmgr_check(void) {
-    if (mmi_stats_heap_valid()) return MEMMGR_OK;
-    mmi_report(MEMMGR_CORRUPT, NULL, NULL, 0, NULL);
-    return MEMMGR_CORRUPT;
+    mmi_findings found;
+    found.count = 0;
+    bool valid = mmi_stats_heap_valid();
+    if (valid) mmi_stats_audit_watched(NULL, &found);
+    mmi_watch_send(&found);
+    return mmi_public_verdict(NULL, valid, &found, MMI_CALLER);
 }
 
 MEMMGR_API bool memmgr_walk(memmgr_visitor visit, void *ctx) {
-    memmgr_block none = {NULL, 0, false, NULL, 0, 0};
     if (visit) return mmi_stats_heap_walk(NULL, visit, ctx);
-    (void)mmi_public_heap_misuse(MEMMGR_BAD_ARGUMENT, NULL, &none);
+    (void)mmi_public_heap_misuse(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, MMI_CALLER);
     return false;
 }
 
 MEMMGR_API void memmgr_draw(memmgr_picture kind, memmgr_writer write, void *ctx) {
-    memmgr_block none = {NULL, 0, false, NULL, 0, 0};
     memmgr_stats stats;
     if (!write) {
-        (void)mmi_public_heap_misuse(MEMMGR_BAD_ARGUMENT, NULL, &none);
+        (void)mmi_public_heap_misuse(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, MMI_CALLER);
         return;
     }
     mmi_stats_heap_get(&stats);
@@ -5704,19 +8323,73 @@ MEMMGR_API void memmgr_draw(memmgr_picture kind, memmgr_writer write, void *ctx)
 
 #ifndef MEMMGR_NO_STDIO
 MEMMGR_API void memmgr_print(FILE *out) {
-    memmgr_draw(MEMMGR_PICTURE_TEXT, mmi_text_to_file, out ? out : stdout);
+    if (!out) out = stdout;
+    memmgr_draw(mmi_draw_kind_for(out), mmi_text_to_file, out);
 }
 #endif
 
-MEMMGR_API size_t memmgr_leaks(void) {
-    mmi_leaks leaks;
-    leaks.count = leaks.rest = 0;
-    (void)mmi_stats_heap_walk(NULL, mmi_report_note_leak, &leaks);
-    mmi_report_leaks(&leaks, NULL);
-    return leaks.count;
+MEMMGR_API void memmgr_json(memmgr_writer write, void *ctx) {
+    memmgr_stats stats;
+    if (!write) {
+        (void)mmi_public_heap_misuse(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, MMI_CALLER);
+        return;
+    }
+    mmi_stats_heap_get(&stats);
+    mmi_draw_json("heap", &stats, NULL, mmi_stats_heap_walk, write, ctx);
 }
 
-MEMMGR_API void memmgr_set_fill(bool fill) { mmi_heap_set_fill(fill); }
+MEMMGR_API size_t memmgr_leaks(void) { return mmi_public_leaks(); }
+
+MEMMGR_API void memmgr_watch(unsigned flags) {
+    if (flags & ~(unsigned)(MEMMGR_POOL_FILL | MEMMGR_POOL_GUARD | MEMMGR_POOL_TRACK |
+                            MEMMGR_POOL_QUARANTINE))
+        (void)mmi_public_heap_misuse(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, MMI_CALLER);
+    else if (MMI_WATCH)
+        mmi_watch_set(flags);
+}
+
+MEMMGR_API void memmgr_set_fill(bool fill) {
+    unsigned flags = mmi_watch_general.flags & ~(unsigned)MEMMGR_POOL_FILL;
+    if (MMI_WATCH) mmi_watch_set(flags | (fill ? (unsigned)MEMMGR_POOL_FILL : 0u));
+}
+
+MEMMGR_API void memmgr_set_faults(const memmgr_faults *faults) {
+    if (!MMI_WATCH) return;
+    mmi_heap_watch();
+    mmi_watch_enter(NULL);
+    mmi_fault_set(&mmi_watch_general.faults, faults);
+    mmi_watch_leave(NULL);
+}
+
+MEMMGR_API size_t memmgr_fail_each(memmgr_pool *pool, void (*job)(void *ctx), void *ctx) {
+    memmgr_faults faults = {0, 0, 0};
+    bool met = MMI_WATCH;
+    if (!job || (pool && !mmi_pool_is_alive(pool))) {
+        (void)mmi_public_heap_misuse(MEMMGR_BAD_ARGUMENT, pool, NULL, 0, MMI_CALLER);
+        return 0;
+    }
+    while (met) {
+        faults.nth++;
+        pool ? memmgr_pool_set_faults(pool, &faults) : memmgr_set_faults(&faults);
+        job(ctx);
+        met = (pool ? pool->faults.nth : mmi_watch_general.faults.nth) == 0;
+    }
+    pool ? memmgr_pool_set_faults(pool, NULL) : memmgr_set_faults(NULL);
+    return faults.nth != 0 ? faults.nth - 1 : 0;
+}
+
+MEMMGR_API bool memmgr_trace_start(memmgr_writer write, void *ctx) {
+    if (MMI_WATCH && write) {
+        mmi_heap_watch();
+        if (mmi_trace_start(write, ctx)) return true;
+    }
+    (void)mmi_public_heap_misuse(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, MMI_CALLER);
+    return false;
+}
+
+MEMMGR_API void memmgr_trace_stop(void) {
+    if (MMI_WATCH) mmi_trace_stop();
+}
 
 #else // without USE_MEMORY_MGR
 
@@ -5761,9 +8434,9 @@ enum {
     MMI_LIBC_LEAKS_SHOWN = 16
 };
 
-MEMMGR_API void *memmgr_aligned_alloc(size_t alignment, size_t size) {
+MMI_FN void *mmi_libc_aligned_alloc(size_t alignment, size_t size, mmi_caller caller) {
     if (!mmi_is_power_of_two(alignment)) {
-        mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, size, NULL);
+        mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, size, NULL, caller);
         return NULL;
     }
     if (alignment <= MMI_LIBC_MALLOC_ALIGNMENT) return malloc(size);
@@ -5781,8 +8454,22 @@ MEMMGR_API void *memmgr_aligned_alloc(size_t alignment, size_t size) {
 #endif
 }
 
+MEMMGR_API void *memmgr_aligned_alloc(size_t alignment, size_t size) {
+    return mmi_libc_aligned_alloc(alignment, size, MMI_CALLER);
+}
+
+MEMMGR_API void *memmgr_aligned_alloc_at(size_t alignment, size_t size, const char *file,
+                                         int line) {
+    return mmi_libc_aligned_alloc(alignment, size, MMI_CALLER_AT);
+}
+
 MEMMGR_API size_t memmgr_usable_size(const void *ptr) {
     return ptr != NULL ? MMI_LIBC_USABLE_SIZE(ptr) : 0;
+}
+
+MEMMGR_API size_t memmgr_usable_size_at(const void *ptr, const char *file, int line) {
+    (void)file, (void)line;
+    return memmgr_usable_size(ptr);
 }
 
 MEMMGR_API void memmgr_stats_get(memmgr_stats *out) {
@@ -5813,14 +8500,25 @@ MEMMGR_API size_t memmgr_trim(void) {
 #endif
 }
 
-// What there is to see of its heap the C library does not show.
+// What there is to see of its heap the C library does not show, nor can it be watched.
+MEMMGR_API void memmgr_watch(unsigned flags) {
+    const unsigned known =
+        MEMMGR_POOL_FILL | MEMMGR_POOL_GUARD | MEMMGR_POOL_TRACK | MEMMGR_POOL_QUARANTINE;
+    if (flags & ~known) mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, NULL, MMI_CALLER);
+}
+MEMMGR_API void memmgr_set_faults(const memmgr_faults *faults) { (void)faults; }
+MEMMGR_API void memmgr_trace_stop(void) {}
+MEMMGR_API bool memmgr_trace_start(memmgr_writer write, void *ctx) {
+    (void)write, (void)ctx;
+    return false;
+}
 MEMMGR_API memmgr_error memmgr_check(void) { return MEMMGR_OK; }
 MEMMGR_API size_t memmgr_leaks(void) { return 0; }
 MEMMGR_API void memmgr_set_fill(bool fill) { (void)fill; }
 
 MEMMGR_API bool memmgr_walk(memmgr_visitor visit, void *ctx) {
     (void)ctx;
-    if (!visit) mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, NULL);
+    if (!visit) mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, NULL, MMI_CALLER);
     return visit != NULL;
 }
 
@@ -5835,14 +8533,24 @@ MEMMGR_API void memmgr_draw(memmgr_picture kind, memmgr_writer write, void *ctx)
     if (write)
         mmi_draw(kind, "heap", &stats, NULL, mmi_libc_walk_general, write, ctx);
     else
-        mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, NULL);
+        mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, NULL, MMI_CALLER);
 }
 
 #ifndef MEMMGR_NO_STDIO
 MEMMGR_API void memmgr_print(FILE *out) {
-    memmgr_draw(MEMMGR_PICTURE_TEXT, mmi_text_to_file, out ? out : stdout);
+    if (!out) out = stdout;
+    memmgr_draw(mmi_draw_kind_for(out), mmi_text_to_file, out);
 }
 #endif
+
+MEMMGR_API void memmgr_json(memmgr_writer write, void *ctx) {
+    memmgr_stats stats;
+    memmgr_stats_get(&stats);
+    if (write)
+        mmi_draw_json("heap", &stats, NULL, mmi_libc_walk_general, write, ctx);
+    else
+        mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, NULL, MMI_CALLER);
+}
 
 // --- Blocks.
 
@@ -5851,8 +8559,11 @@ MEMMGR_API void memmgr_print(FILE *out) {
 typedef struct mmi_libc_block {
     struct mmi_libc_block *previous, *next; // in the pool's list; NULL at its ends
     void *memory;                           // what malloc gave
-    size_t size;                            // usable bytes: a multiple of 16, and not 0
-    size_t alignment;                       // a power of two, at least 16
+    size_t size;                            // bytes that it counts for: a multiple of 16, and not 0
+    size_t usable;    // the same, or with MEMMGR_POOL_GUARD what was asked for
+    size_t alignment; // a power of two, at least 16
+    size_t requested, serial;
+    mmi_caller caller;
 } mmi_libc_block;
 
 enum {
@@ -5888,7 +8599,7 @@ MMI_FN mmi_libc_block *mmi_libc_obtain(size_t alignment, size_t size, bool zero)
     mmi_libc_block *block = mmi_libc_block_of((void *)payload);
     block->previous = block->next = NULL;
     block->memory = memory;
-    block->size = size;
+    block->usable = size;
     block->alignment = alignment;
     return block;
 }
@@ -5902,7 +8613,7 @@ MMI_FN mmi_libc_block *mmi_libc_resize(mmi_libc_block *block, size_t size) {
             moved = (mmi_libc_block *)realloc(block->memory, MMI_LIBC_HEADER + size);
         if (moved != NULL) {
             moved->memory = moved;
-            moved->size = size;
+            moved->usable = size;
         }
         return moved;
     }
@@ -5911,7 +8622,7 @@ MMI_FN mmi_libc_block *mmi_libc_resize(mmi_libc_block *block, size_t size) {
         moved->previous = block->previous;
         moved->next = block->next;
         memcpy(mmi_libc_payload(moved), mmi_libc_payload(block),
-               size < block->size ? size : block->size);
+               size < block->usable ? size : block->usable);
         free(block->memory);
     }
     return moved;
@@ -5934,6 +8645,7 @@ struct memmgr_pool {
     memmgr_source source;
     bool created; // this struct's own memory is from `source`, or from malloc
     mmi_lock lock;
+    mmi_faults faults;
 };
 
 // Takes the lock, where the pool has one. What is const to the caller is not to its lock.
@@ -5948,17 +8660,17 @@ MMI_FN void mmi_libc_leave(memmgr_pool *pool) {
 }
 
 // Is it a live pool, and are the call's other arguments good? If not, it is counted and reported.
-MMI_FN bool mmi_libc_valid(const memmgr_pool *pool, bool arguments) {
+MMI_FN bool mmi_libc_valid(const memmgr_pool *pool, bool arguments, mmi_caller caller) {
     bool alive = pool != NULL && pool->magic == MMI_LIBC_MAGIC;
     if (alive && arguments) return true;
     if (!alive) {
-        mmi_report(MEMMGR_BAD_ARGUMENT, pool, NULL, 0, NULL);
+        mmi_report(MEMMGR_BAD_ARGUMENT, pool, NULL, 0, NULL, caller);
         return false;
     }
     memmgr_pool *own = mmi_libc_enter(pool);
     own->misuses++;
     mmi_libc_leave(own);
-    mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, pool);
+    mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, pool, caller);
     return false;
 }
 
@@ -5986,12 +8698,32 @@ MMI_FN void mmi_libc_unlink(memmgr_pool *pool, mmi_libc_block *block) {
     if (block->next != NULL) block->next->previous = block->previous;
 }
 
+// Bytes to be asked for: with MEMMGR_POOL_GUARD no more than the caller asks for, so that a tool
+// sees the first byte behind them.
+MMI_FN size_t mmi_libc_usable(const memmgr_pool *pool, size_t request) {
+    return (pool->flags & MEMMGR_POOL_GUARD) != 0 ? request : mmi_libc_round(request);
+}
+
+// Notes what a block is for, and fills it from some byte on.
+MMI_FN void mmi_libc_note(memmgr_pool *pool, mmi_libc_block *block, size_t request, size_t from,
+                          mmi_caller caller) {
+    bool tracked = (pool->flags & MEMMGR_POOL_TRACK) != 0;
+    block->size = mmi_libc_round(request);
+    block->requested = tracked ? request : block->usable;
+    block->serial = tracked ? pool->allocations : 0;
+    block->caller = tracked ? caller : MMI_NOBODY;
+    if ((pool->flags & MEMMGR_POOL_FILL) != 0 && block->usable > from)
+        mmi_libc_fill((char *)mmi_libc_payload(block) + from, 0xCC, block->usable - from);
+}
+
 // A new block's usable bytes; NULL, and a failure counted, when there is no room.
-MMI_FN void *mmi_libc_alloc(memmgr_pool *pool, size_t alignment, size_t request, bool zero) {
+MMI_FN void *mmi_libc_alloc(memmgr_pool *pool, size_t alignment, size_t request, bool zero,
+                            mmi_caller caller) {
     size_t size = mmi_libc_round(request);
     mmi_libc_block *block = NULL;
     if (alignment < MMI_LIBC_GRANULE) alignment = MMI_LIBC_GRANULE;
-    if (size != 0 && mmi_libc_fits(pool, size)) block = mmi_libc_obtain(alignment, size, zero);
+    if (!mmi_fault_strikes(&pool->faults) && size != 0 && mmi_libc_fits(pool, size))
+        block = mmi_libc_obtain(alignment, mmi_libc_usable(pool, request), zero);
     if (block == NULL) {
         pool->failures++;
         return NULL;
@@ -6001,8 +8733,7 @@ MMI_FN void *mmi_libc_alloc(memmgr_pool *pool, size_t alignment, size_t request,
     mmi_libc_count(pool, 0, size);
     pool->live_blocks++;
     pool->allocations++;
-    if (!zero && (pool->flags & MEMMGR_POOL_FILL) != 0)
-        mmi_libc_fill(mmi_libc_payload(block), 0xCC, size);
+    mmi_libc_note(pool, block, request, zero ? block->usable : 0, caller);
     return mmi_libc_payload(block);
 }
 
@@ -6011,26 +8742,28 @@ MMI_FN void mmi_libc_release(memmgr_pool *pool, mmi_libc_block *block) {
     pool->used -= block->size;
     pool->live_blocks--;
     if ((pool->flags & MEMMGR_POOL_FILL) != 0)
-        mmi_libc_fill(mmi_libc_payload(block), 0xDD, block->size);
+        mmi_libc_fill(mmi_libc_payload(block), 0xDD, block->usable);
     free(block->memory);
 }
 
 // The block's usable bytes at its new size; NULL, a failure counted and the block intact, when
 // there is no room.
-MMI_FN void *mmi_libc_realloc(memmgr_pool *pool, mmi_libc_block *block, size_t request) {
-    size_t size = mmi_libc_round(request), old_size = block->size;
+MMI_FN void *mmi_libc_realloc(memmgr_pool *pool, mmi_libc_block *block, size_t request,
+                              mmi_caller caller) {
+    size_t size = mmi_libc_round(request), old_size = block->size, old = block->usable;
+    size_t usable = mmi_libc_usable(pool, request);
     mmi_libc_block *moved = NULL;
-    if (size == old_size) return mmi_libc_payload(block);
-    if (size != 0 && (size < old_size || mmi_libc_fits(pool, size - old_size)))
-        moved = mmi_libc_resize(block, size);
+    if (size == old_size && usable == old) return mmi_libc_payload(block);
+    bool fails = size > old_size && mmi_fault_strikes(&pool->faults);
+    if (!fails && size != 0 && (size <= old_size || mmi_libc_fits(pool, size - old_size)))
+        moved = mmi_libc_resize(block, usable);
     if (moved == NULL) {
         pool->failures++;
         return NULL;
     }
     mmi_libc_link(pool, moved);
     mmi_libc_count(pool, old_size, size);
-    if (size > old_size && (pool->flags & MEMMGR_POOL_FILL) != 0)
-        mmi_libc_fill((char *)mmi_libc_payload(moved) + old_size, 0xCC, size - old_size);
+    mmi_libc_note(pool, moved, request, old, caller);
     return mmi_libc_payload(moved);
 }
 
@@ -6112,11 +8845,14 @@ MMI_FN void mmi_libc_sort(memmgr_pool *pool) {
 }
 
 MMI_FN bool mmi_libc_walk(const memmgr_pool *pool, memmgr_visitor visit, void *ctx) {
-    memmgr_block shown = {NULL, 0, true, NULL, 0, 0};
+    memmgr_block shown = mmi_block_shown(NULL, 0, true);
     mmi_libc_block *block;
     for (block = pool->first; block != NULL; block = block->next) {
         shown.address = mmi_libc_payload(block);
-        shown.size = block->size;
+        shown.size = block->usable;
+        shown.requested = block->requested;
+        shown.serial = block->serial;
+        mmi_report_caller(block->caller, &shown.file, &shown.line, &shown.caller);
         if (!visit(&shown, ctx)) return false;
     }
     return true;
@@ -6125,20 +8861,27 @@ MMI_FN bool mmi_libc_walk(const memmgr_pool *pool, memmgr_visitor visit, void *c
 // For pictures: as the walk, and behind it what is free, which has no address here.
 MMI_FN bool mmi_libc_walk_all(const void *heap, memmgr_visitor visit, void *ctx) {
     const memmgr_pool *pool = (const memmgr_pool *)heap;
-    memmgr_block rest = {NULL, 0, false, NULL, 0, 0};
-    rest.size = mmi_libc_free_bytes(pool);
+    memmgr_block rest = mmi_block_shown(NULL, mmi_libc_free_bytes(pool), false);
     return mmi_libc_walk(pool, visit, ctx) && (rest.size == 0 || visit(&rest, ctx));
 }
 
 // --- Making and ending a pool.
 
+// Flags that a pool in a buffer may have, and those that all have.
+enum {
+    MMI_LIBC_FLAGS = MEMMGR_POOL_LOCKED | MEMMGR_POOL_FILL | MEMMGR_POOL_GUARD | MEMMGR_POOL_TRACK |
+                     MEMMGR_POOL_EAGER | MEMMGR_POOL_QUARANTINE,
+    MMI_LIBC_DEBUG = MMI_DEBUG ? MEMMGR_POOL_FILL | MEMMGR_POOL_GUARD | MEMMGR_POOL_TRACK : 0,
+    MMI_LIBC_DEFAULT = MMI_ASAN ? MMI_LIBC_DEBUG | MEMMGR_POOL_GUARD : MMI_LIBC_DEBUG
+};
+
 // Is it a desc that this pool can keep to? If not, it is reported.
-MMI_FN bool mmi_libc_desc_valid(const memmgr_pool_desc *desc, unsigned flags) {
+MMI_FN bool mmi_libc_desc_valid(const memmgr_pool_desc *desc, unsigned flags, mmi_caller caller) {
     if (desc == NULL || ((desc->flags & ~flags) == 0 && (int)desc->fit >= 0 &&
                          (desc->fit < MEMMGR_FIT_CUSTOM ||
                           (desc->fit == MEMMGR_FIT_CUSTOM && desc->choose != NULL))))
         return true;
-    mmi_report(MEMMGR_BAD_ARGUMENT, desc, NULL, 0, NULL);
+    mmi_report(MEMMGR_BAD_ARGUMENT, desc, NULL, 0, NULL, caller);
     return false;
 }
 
@@ -6150,30 +8893,41 @@ MMI_FN memmgr_pool *mmi_libc_setup(void *memory, size_t capacity, size_t overhea
     pool->name = "pool";
     pool->capacity = pool->limit = capacity;
     pool->overhead = overhead;
+    pool->flags = MMI_LIBC_DEFAULT;
     if (desc == NULL) return pool;
     if (desc->name != NULL) pool->name = desc->name;
-    pool->flags = desc->flags;
+    pool->flags |= desc->flags;
     pool->source = desc->source;
     if ((desc->flags & MEMMGR_POOL_GROW) != 0)
         pool->limit = desc->limit != 0 ? desc->limit : SIZE_MAX;
     return pool;
 }
 
+// Reports the live blocks. Returns how many there are.
+MMI_FN size_t mmi_libc_leaks(const memmgr_pool *pool) {
+    mmi_leaks leaks;
+    memmgr_pool *own = mmi_libc_enter(pool);
+    mmi_site_open_leaks(&leaks);
+    mmi_libc_sort(own);
+    (void)mmi_libc_walk(own, mmi_site_note_leak, &leaks);
+    mmi_libc_leave(own);
+    return mmi_site_report_leaks(&leaks, pool);
+}
+
 // --- The public calls.
 
 MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr_pool_desc *desc) {
-    unsigned flags = MEMMGR_POOL_LOCKED | MEMMGR_POOL_FILL | MEMMGR_POOL_EAGER;
     size_t shift = (0 - (size_t)(uintptr_t)buffer) % MMI_LIBC_GRANULE;
     size_t overhead = shift + sizeof(memmgr_pool);
-    if (!mmi_libc_desc_valid(desc, flags)) return NULL;
-    if (buffer == NULL) mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, size, NULL);
+    if (!mmi_libc_desc_valid(desc, MMI_LIBC_FLAGS, MMI_CALLER)) return NULL;
+    if (buffer == NULL) mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, size, NULL, MMI_CALLER);
     if (buffer == NULL || size < overhead + MMI_LIBC_GRANULE) return NULL;
     return mmi_libc_setup((char *)buffer + shift, size, overhead, desc);
 }
 
 MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_desc *desc) {
-    unsigned flags = MEMMGR_POOL_LOCKED | MEMMGR_POOL_FILL | MEMMGR_POOL_EAGER | MEMMGR_POOL_GROW;
-    if (!mmi_libc_desc_valid(desc, flags)) return NULL;
+    unsigned flags = MMI_LIBC_FLAGS | MEMMGR_POOL_GROW;
+    if (!mmi_libc_desc_valid(desc, flags, MMI_CALLER)) return NULL;
     if (capacity < sizeof(memmgr_pool) + MMI_LIBC_GRANULE)
         capacity = sizeof(memmgr_pool) + MMI_LIBC_GRANULE;
     if (desc != NULL && (desc->flags & MEMMGR_POOL_GROW) != 0 && desc->limit != 0 &&
@@ -6189,61 +8943,91 @@ MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_de
 }
 
 MEMMGR_API size_t memmgr_pool_destroy(memmgr_pool *pool) {
-    if (pool == NULL || !mmi_libc_valid(pool, true)) return 0;
+    if (pool == NULL || !mmi_libc_valid(pool, true, MMI_CALLER)) return 0;
     memmgr_source source = pool->source;
-    mmi_leaks leaks;
-    leaks.count = leaks.rest = 0;
-    mmi_libc_sort(pool);
-    (void)mmi_libc_walk(pool, mmi_report_note_leak, &leaks);
-    mmi_report_leaks(&leaks, pool);
+    size_t leaks = mmi_libc_leaks(pool);
     mmi_libc_clear(pool);
     pool->magic = 0;
     if (pool->created && source.map == NULL)
         free(pool);
     else if (pool->created && source.unmap != NULL)
         source.unmap(pool, sizeof(*pool), source.ctx);
-    return leaks.count;
+    return leaks;
+}
+
+MEMMGR_API size_t memmgr_pool_leaks(const memmgr_pool *pool) {
+    return mmi_libc_valid(pool, true, MMI_CALLER) ? mmi_libc_leaks(pool) : 0;
 }
 
 MEMMGR_API void memmgr_pool_reset(memmgr_pool *pool) {
-    if (!mmi_libc_valid(pool, true)) return;
+    if (!mmi_libc_valid(pool, true, MMI_CALLER)) return;
     mmi_libc_enter(pool);
     mmi_libc_clear(pool);
     mmi_libc_leave(pool);
 }
 
-MEMMGR_API void *memmgr_pool_aligned_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
-    if (!mmi_libc_valid(pool, mmi_is_power_of_two(alignment))) return NULL;
+MMI_FN void *mmi_libc_pool_alloc(memmgr_pool *pool, size_t alignment, size_t size, bool zero,
+                                 mmi_caller caller) {
+    if (!mmi_libc_valid(pool, mmi_is_power_of_two(alignment), caller)) return NULL;
     mmi_libc_enter(pool);
-    void *ptr = mmi_libc_alloc(pool, alignment, size, false);
+    void *ptr = mmi_libc_alloc(pool, alignment, size, zero, caller);
     mmi_libc_leave(pool);
     return ptr;
 }
 
+MEMMGR_API void *memmgr_pool_aligned_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
+    return mmi_libc_pool_alloc(pool, alignment, size, false, MMI_CALLER);
+}
+
+MEMMGR_API void *memmgr_pool_aligned_alloc_at(memmgr_pool *pool, size_t alignment, size_t size,
+                                              const char *file, int line) {
+    return mmi_libc_pool_alloc(pool, alignment, size, false, MMI_CALLER_AT);
+}
+
 MEMMGR_API void *memmgr_pool_alloc(memmgr_pool *pool, size_t size) {
-    return memmgr_pool_aligned_alloc(pool, MMI_LIBC_GRANULE, size);
+    return mmi_libc_pool_alloc(pool, MMI_LIBC_GRANULE, size, false, MMI_CALLER);
+}
+
+MEMMGR_API void *memmgr_pool_alloc_at(memmgr_pool *pool, size_t size, const char *file, int line) {
+    return mmi_libc_pool_alloc(pool, MMI_LIBC_GRANULE, size, false, MMI_CALLER_AT);
+}
+
+MMI_FN size_t mmi_libc_product(size_t count, size_t size) {
+    return size != 0 && count > SIZE_MAX / size ? SIZE_MAX : count * size;
 }
 
 MEMMGR_API void *memmgr_pool_calloc(memmgr_pool *pool, size_t count, size_t size) {
-    if (!mmi_libc_valid(pool, true)) return NULL;
-    size_t total = size != 0 && count > SIZE_MAX / size ? SIZE_MAX : count * size;
+    size_t bytes = mmi_libc_product(count, size);
+    return mmi_libc_pool_alloc(pool, MMI_LIBC_GRANULE, bytes, true, MMI_CALLER);
+}
+
+MEMMGR_API void *memmgr_pool_calloc_at(memmgr_pool *pool, size_t count, size_t size,
+                                       const char *file, int line) {
+    size_t bytes = mmi_libc_product(count, size);
+    return mmi_libc_pool_alloc(pool, MMI_LIBC_GRANULE, bytes, true, MMI_CALLER_AT);
+}
+
+MMI_FN void *mmi_libc_pool_realloc(memmgr_pool *pool, void *ptr, size_t size, mmi_caller caller) {
+    if (ptr == NULL) return mmi_libc_pool_alloc(pool, MMI_LIBC_GRANULE, size, false, caller);
+    if (!mmi_libc_valid(pool, true, caller)) return NULL;
     mmi_libc_enter(pool);
-    void *ptr = mmi_libc_alloc(pool, MMI_LIBC_GRANULE, total, true);
+    ptr = mmi_libc_realloc(pool, mmi_libc_block_of(ptr), size, caller);
     mmi_libc_leave(pool);
     return ptr;
 }
 
 MEMMGR_API void *memmgr_pool_realloc(memmgr_pool *pool, void *ptr, size_t size) {
-    if (ptr == NULL) return memmgr_pool_alloc(pool, size);
-    if (!mmi_libc_valid(pool, true)) return NULL;
-    mmi_libc_enter(pool);
-    ptr = mmi_libc_realloc(pool, mmi_libc_block_of(ptr), size);
-    mmi_libc_leave(pool);
-    return ptr;
+    return mmi_libc_pool_realloc(pool, ptr, size, MMI_CALLER);
 }
 
-MEMMGR_API memmgr_error memmgr_pool_free(memmgr_pool *pool, void *ptr) {
-    if (!mmi_libc_valid(pool, true)) return MEMMGR_BAD_ARGUMENT;
+MEMMGR_API void *memmgr_pool_realloc_at(memmgr_pool *pool, void *ptr, size_t size, const char *file,
+                                        int line) {
+    return mmi_libc_pool_realloc(pool, ptr, size, MMI_CALLER_AT);
+}
+
+MEMMGR_API memmgr_error memmgr_pool_free_at(memmgr_pool *pool, void *ptr, const char *file,
+                                            int line) {
+    if (!mmi_libc_valid(pool, true, MMI_CALLER_AT)) return MEMMGR_BAD_ARGUMENT;
     if (ptr == NULL) return MEMMGR_OK;
     mmi_libc_enter(pool);
     mmi_libc_release(pool, mmi_libc_block_of(ptr));
@@ -6251,13 +9035,51 @@ MEMMGR_API memmgr_error memmgr_pool_free(memmgr_pool *pool, void *ptr) {
     return MEMMGR_OK;
 }
 
+MEMMGR_API memmgr_error memmgr_pool_free(memmgr_pool *pool, void *ptr) {
+    return memmgr_pool_free_at(pool, ptr, NULL, 0);
+}
+
+MEMMGR_API size_t memmgr_pool_usable_size_at(const memmgr_pool *pool, const void *ptr,
+                                             const char *file, int line) {
+    if (!mmi_libc_valid(pool, true, MMI_CALLER_AT) || ptr == NULL) return 0;
+    return mmi_libc_block_of(ptr)->usable;
+}
+
 MEMMGR_API size_t memmgr_pool_usable_size(const memmgr_pool *pool, const void *ptr) {
-    if (!mmi_libc_valid(pool, true) || ptr == NULL) return 0;
-    return mmi_libc_block_of(ptr)->size;
+    return memmgr_pool_usable_size_at(pool, ptr, NULL, 0);
+}
+
+MEMMGR_API void memmgr_pool_set_faults(memmgr_pool *pool, const memmgr_faults *faults) {
+    if (!mmi_libc_valid(pool, true, MMI_CALLER)) return;
+    mmi_libc_enter(pool);
+    mmi_fault_set(&pool->faults, faults);
+    mmi_libc_leave(pool);
+}
+
+MMI_FN bool mmi_libc_job_valid(const memmgr_pool *pool, void (*job)(void *ctx)) {
+    if (pool) return mmi_libc_valid(pool, job != NULL, MMI_NOBODY);
+    if (!job) mmi_report(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, NULL, MMI_NOBODY);
+    return job != NULL;
+}
+
+// The C library's own allocations do not fail on purpose: with them one run is all there is.
+MEMMGR_API size_t memmgr_fail_each(memmgr_pool *pool, void (*job)(void *ctx), void *ctx) {
+    memmgr_faults faults = {0, 0, 0};
+    bool met = pool != NULL;
+    if (!mmi_libc_job_valid(pool, job)) return 0;
+    if (!pool) job(ctx);
+    while (met) {
+        faults.nth++;
+        memmgr_pool_set_faults(pool, &faults);
+        job(ctx);
+        met = pool->faults.nth == 0;
+    }
+    if (pool) memmgr_pool_set_faults(pool, NULL);
+    return pool ? faults.nth - 1 : 0;
 }
 
 MEMMGR_API bool memmgr_pool_owns(const memmgr_pool *pool, const void *ptr) {
-    if (!mmi_libc_valid(pool, true) || ptr == NULL) return false;
+    if (!mmi_libc_valid(pool, true, MMI_CALLER) || ptr == NULL) return false;
     memmgr_pool *own = mmi_libc_enter(pool);
     mmi_libc_block *block = own->first;
     while (block != NULL && mmi_libc_payload(block) != ptr)
@@ -6267,14 +9089,14 @@ MEMMGR_API bool memmgr_pool_owns(const memmgr_pool *pool, const void *ptr) {
 }
 
 MEMMGR_API void memmgr_pool_stats(const memmgr_pool *pool, memmgr_stats *out) {
-    if (!mmi_libc_valid(pool, true) || out == NULL) return;
+    if (!mmi_libc_valid(pool, true, MMI_CALLER) || out == NULL) return;
     memmgr_pool *own = mmi_libc_enter(pool);
     mmi_libc_snapshot(own, out);
     mmi_libc_leave(own);
 }
 
 MEMMGR_API size_t memmgr_pool_bytes_used(const memmgr_pool *pool) {
-    if (!mmi_libc_valid(pool, true)) return 0;
+    if (!mmi_libc_valid(pool, true, MMI_CALLER)) return 0;
     memmgr_pool *own = mmi_libc_enter(pool);
     size_t bytes = own->used;
     mmi_libc_leave(own);
@@ -6282,7 +9104,7 @@ MEMMGR_API size_t memmgr_pool_bytes_used(const memmgr_pool *pool) {
 }
 
 MEMMGR_API size_t memmgr_pool_bytes_free(const memmgr_pool *pool) {
-    if (!mmi_libc_valid(pool, true)) return 0;
+    if (!mmi_libc_valid(pool, true, MMI_CALLER)) return 0;
     memmgr_pool *own = mmi_libc_enter(pool);
     size_t bytes = mmi_libc_free_bytes(own);
     mmi_libc_leave(own);
@@ -6294,17 +9116,17 @@ MEMMGR_API size_t memmgr_pool_largest_free(const memmgr_pool *pool) {
 }
 
 MEMMGR_API memmgr_error memmgr_pool_check(const memmgr_pool *pool) {
-    if (!mmi_libc_valid(pool, true)) return MEMMGR_BAD_ARGUMENT;
+    if (!mmi_libc_valid(pool, true, MMI_CALLER)) return MEMMGR_BAD_ARGUMENT;
     memmgr_pool *own = mmi_libc_enter(pool);
     bool valid = mmi_libc_list_valid(own);
     mmi_libc_leave(own);
     if (valid) return MEMMGR_OK;
-    mmi_report(MEMMGR_CORRUPT, NULL, NULL, 0, pool);
+    mmi_report(MEMMGR_CORRUPT, NULL, NULL, 0, pool, MMI_CALLER);
     return MEMMGR_CORRUPT;
 }
 
 MEMMGR_API bool memmgr_pool_walk(const memmgr_pool *pool, memmgr_visitor visit, void *ctx) {
-    if (!mmi_libc_valid(pool, visit != NULL)) return false;
+    if (!mmi_libc_valid(pool, visit != NULL, MMI_CALLER)) return false;
     memmgr_pool *own = mmi_libc_enter(pool);
     mmi_libc_sort(own);
     bool whole = mmi_libc_walk(own, visit, ctx);
@@ -6314,7 +9136,7 @@ MEMMGR_API bool memmgr_pool_walk(const memmgr_pool *pool, memmgr_visitor visit, 
 
 MEMMGR_API void memmgr_pool_draw(const memmgr_pool *pool, memmgr_picture kind, memmgr_writer write,
                                  void *ctx) {
-    if (!mmi_libc_valid(pool, write != NULL)) return;
+    if (!mmi_libc_valid(pool, write != NULL, MMI_CALLER)) return;
     memmgr_stats stats;
     memmgr_pool *own = mmi_libc_enter(pool);
     mmi_libc_sort(own);
@@ -6325,9 +9147,20 @@ MEMMGR_API void memmgr_pool_draw(const memmgr_pool *pool, memmgr_picture kind, m
 
 #ifndef MEMMGR_NO_STDIO
 MEMMGR_API void memmgr_pool_print(const memmgr_pool *pool, FILE *out) {
-    memmgr_pool_draw(pool, MEMMGR_PICTURE_TEXT, mmi_text_to_file, out != NULL ? out : stdout);
+    if (out == NULL) out = stdout;
+    memmgr_pool_draw(pool, mmi_draw_kind_for(out), mmi_text_to_file, out);
 }
 #endif
+
+MEMMGR_API void memmgr_pool_json(const memmgr_pool *pool, memmgr_writer write, void *ctx) {
+    if (!mmi_libc_valid(pool, write != NULL, MMI_CALLER)) return;
+    memmgr_stats stats;
+    memmgr_pool *own = mmi_libc_enter(pool);
+    mmi_libc_sort(own);
+    mmi_libc_snapshot(own, &stats);
+    mmi_draw_json(own->name, &stats, own, mmi_libc_walk_all, write, ctx);
+    mmi_libc_leave(own);
+}
 
 // Nothing fragments here, so the room of a buffer is all but this struct and its alignment.
 MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block) {
@@ -6520,10 +9353,13 @@ const char MEMMGR_LINK = 0;
 
 #undef MMI_ARENAS_MAX
 #undef MMI_ARENA_LEAST
+#undef MMI_ASAN
 #undef MMI_ASSERT
 #undef MMI_BIN_BYTES
 #undef MMI_BIN_DEPTH
 #undef MMI_BIN_DEPTH_LEAST
+#undef MMI_CALLER
+#undef MMI_CALLER_AT
 #undef MMI_CANDIDATES
 #undef MMI_CLASS_DEPTH_MAX
 #undef MMI_CLASS_DEPTH_MIN
@@ -6532,6 +9368,7 @@ const char MEMMGR_LINK = 0;
 #undef MMI_CODE_FINE
 #undef MMI_CODE_MAX
 #undef MMI_COLD
+#undef MMI_DEBUG
 #undef MMI_ELF
 #undef MMI_ENTRY_GRANULES
 #undef MMI_ERRORS
@@ -6541,11 +9378,15 @@ const char MEMMGR_LINK = 0;
 #undef MMI_FILL_FREED
 #undef MMI_FILL_FRESH
 #undef MMI_FN
+#undef MMI_FRONT
 #undef MMI_GNUC
 #undef MMI_GRANULE
 #undef MMI_GRANULES_64G
 #undef MMI_GRANULES_MAX
 #undef MMI_GRANULE_SHIFT
+#undef MMI_GUARD
+#undef MMI_GUARD_BYTE
+#undef MMI_HAS_ASAN
 #undef MMI_HAS_HEAPS
 #undef MMI_HEAP_FIRST
 #undef MMI_IDLE_MILLISECONDS
@@ -6561,11 +9402,13 @@ const char MEMMGR_LINK = 0;
 #undef MMI_LIKELY
 #undef MMI_MAGIC_OTHER
 #undef MMI_MAGIC_PLAIN
+#undef MMI_MAGIC_RECORDED
 #undef MMI_MAP_ANONYMOUS
 #undef MMI_MAP_FLAGS
 #undef MMI_META
 #undef MMI_MOVED_MAX
 #undef MMI_MSVC
+#undef MMI_NOBODY
 #undef MMI_NODE
 #undef MMI_NONE
 #undef MMI_OS_RESERVE
@@ -6580,9 +9423,15 @@ const char MEMMGR_LINK = 0;
 #undef MMI_PARKED_ASKED
 #undef MMI_PARKED_MOST
 #undef MMI_PAUSE
+#undef MMI_POOL_CREATED
 #undef MMI_POOL_SIZE
 #undef MMI_POSIX
+#undef MMI_QUARANTINE_BLOCKS
+#undef MMI_QUARANTINE_BYTES
 #undef MMI_REALLOC_0_FREES
+#undef MMI_RECORDED
+#undef MMI_RECORD_SIZE
+#undef MMI_RETURN_ADDRESS
 #undef MMI_ROOT_NODES
 #undef MMI_SEGMENT_SIZE
 #undef MMI_SIZES
@@ -6601,12 +9450,38 @@ const char MEMMGR_LINK = 0;
 #undef MMI_UNIT
 #undef MMI_UNIT_SHIFT
 #undef MMI_UNLIKELY
+#undef MMI_VALGRIND
+#undef MMI_WATCH
+#undef MMI_WATCHED
+#undef MMI_WATCH_DEFAULT
 #undef MMI_WINDOWS
 
 #endif // MEMMGR_IMPLEMENTATION
 
 #undef MEMMGR_LINK
 #undef MEMMGR_GENERAL
+
+// The calls with the place that they are made from.
+#ifdef MEMMGR_DEBUG
+// clang-format off
+#define memmgr_malloc(size) memmgr_malloc_at(size, __FILE__, __LINE__)
+#define memmgr_calloc(count, size) memmgr_calloc_at(count, size, __FILE__, __LINE__)
+#define memmgr_realloc(ptr, size) memmgr_realloc_at(ptr, size, __FILE__, __LINE__)
+#define memmgr_aligned_alloc(alignment, size)                                                      \
+    memmgr_aligned_alloc_at(alignment, size, __FILE__, __LINE__)
+#define memmgr_free(ptr) memmgr_free_at(ptr, __FILE__, __LINE__)
+#define memmgr_usable_size(ptr) memmgr_usable_size_at(ptr, __FILE__, __LINE__)
+#define memmgr_pool_alloc(pool, size) memmgr_pool_alloc_at(pool, size, __FILE__, __LINE__)
+#define memmgr_pool_calloc(pool, count, size)                                                      \
+    memmgr_pool_calloc_at(pool, count, size, __FILE__, __LINE__)
+#define memmgr_pool_aligned_alloc(pool, alignment, size)                                           \
+    memmgr_pool_aligned_alloc_at(pool, alignment, size, __FILE__, __LINE__)
+#define memmgr_pool_realloc(pool, ptr, size)                                                       \
+    memmgr_pool_realloc_at(pool, ptr, size, __FILE__, __LINE__)
+#define memmgr_pool_free(pool, ptr) memmgr_pool_free_at(pool, ptr, __FILE__, __LINE__)
+#define memmgr_pool_usable_size(pool, ptr) memmgr_pool_usable_size_at(pool, ptr, __FILE__, __LINE__)
+// clang-format on
+#endif
 
 // >>changelog
 //

@@ -13,7 +13,13 @@
 BEGIN {
     room = "top"
     # Rooms whose private functions are named after them: mmi_<noun>_ or mmi_<noun>.
-    nouns["report"] = "report"
+    nouns["tool"] = "tool"
+    nouns["report"] = "report caller"
+    nouns["site"] = "site"
+    nouns["fault"] = "fault"
+    nouns["record"] = "record"
+    nouns["trace"] = "trace"
+    nouns["watch"] = "watch"
     nouns["map"] = "map block"
     nouns["pool"] = "pool block"
     nouns["class"] = "class"

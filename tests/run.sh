@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh [stage...]: every test, or those of the stages named:
-# programs switch header sanitize plugin preload configs
+# programs switch header sanitize corpus trace gdb plugin preload configs
 #
 # CC, CFLAGS and SEED are honoured; SCALE is the percentage of the random work. Everything that is
 # built goes to build/tests. The configs run beside the others; what a stage prints is shown when it
@@ -107,6 +107,9 @@ stage_preload()
 }
 
 stage_switch() { run_program switch sh tests/test_switch/run.sh; }
+stage_corpus() { run_program corpus sh tests/corpus/run.sh; grep skipped "$out/corpus.log"; }
+stage_trace() { run_program trace sh tests/test_trace_tool.sh; }
+stage_gdb() { run_program gdb sh tests/gdb/run.sh; grep skip "$out/gdb.log"; }
 stage_header() { run_program header sh tests/check_header.sh; }
 stage_configs() { run_program configs sh tests/configs.sh; grep skipped "$out/configs.log"; }
 
@@ -125,7 +128,8 @@ stage_sanitize()
     SCALE=${SCALE:-4}
     export UBSAN_OPTIONS SCALE
     if has_sanitizer address,undefined; then
-        set -- -fsanitize=address,undefined -fno-sanitize-recover=all
+        # Blocks lie where they lie otherwise; with guards and poison the corpus has them.
+        set -- -fsanitize=address,undefined -fno-sanitize-recover=all -DMEMMGR_NO_TOOLS
         for name in model pool misuse edges grow general strategy draw report bound threads fork \
             exhaustion regress holes; do
             build "test_$name.asan" "tests/test_$name.c" -DUSE_MEMORY_MGR "$@" &&
@@ -167,7 +171,7 @@ show_stage()
     cat "$out/stage_$1.out"
 }
 
-[ $# -gt 0 ] || set -- programs switch header sanitize plugin preload configs
+[ $# -gt 0 ] || set -- programs switch header sanitize corpus trace gdb plugin preload configs
 failed=
 beside=
 case " $* " in

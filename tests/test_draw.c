@@ -51,6 +51,95 @@ static void close_pool(void) {
     buffer_drop(&buffer);
 }
 
+// --- Heaps that are made up ----------------------------------------------------------------------
+
+// A heap of which every block is written down: what is shown of records, guards and sites.
+enum { FAKE_MAX = 4096 };
+
+typedef struct {
+    memmgr_block block[FAKE_MAX];
+    size_t count;
+    uintptr_t end;
+} fake_heap;
+
+static fake_heap fake;
+
+static void fake_start(void) {
+    fake.count = 0;
+    fake.end = 0x40001000;
+}
+
+// `front` bytes of overhead before the block, `behind` after it.
+static memmgr_block *fake_add(bool live, size_t requested, size_t size, size_t front,
+                              size_t behind) {
+    memmgr_block *block = &fake.block[fake.count];
+    memset(block, 0, sizeof *block);
+    block->live = live;
+    block->address = (const void *)(fake.end + front);
+    block->size = size;
+    block->requested = requested;
+    block->overhead = front + behind;
+    fake.count++;
+    block->serial = live ? fake.count : 0;
+    fake.end += front + size + behind;
+    return block;
+}
+
+static void fake_live(size_t size) { fake_add(true, size, size, 0, 0); }
+static void fake_free(size_t size) { fake_add(false, size, size, 0, 0); }
+
+static void fake_site(const char *file, int line, size_t size) {
+    memmgr_block *block = fake_add(true, size, size, 64, 16);
+    block->file = file;
+    block->line = line;
+}
+
+static void fake_caller(uintptr_t caller, size_t size) {
+    fake_add(true, size, size, 64, 16)->caller = (const void *)caller;
+}
+
+static bool fake_walk(const void *heap, memmgr_visitor visit, void *ctx) {
+    const fake_heap *all = (const fake_heap *)heap;
+    for (size_t i = 0; i < all->count; i++)
+        if (!visit(&all->block[i], ctx)) return false;
+    return true;
+}
+
+static void fake_stats(memmgr_stats *stats) {
+    memset(stats, 0, sizeof *stats);
+    for (size_t i = 0; i < fake.count; i++) {
+        const memmgr_block *block = &fake.block[i];
+        stats->capacity += block->size + block->overhead;
+        *(block->live ? &stats->used : &stats->free) += block->size;
+        stats->live_blocks += block->live;
+    }
+    stats->overhead = stats->capacity - stats->used - stats->free;
+}
+
+static void fake_draw(memmgr_picture kind) {
+    memmgr_stats stats;
+    fake_stats(&stats);
+    picture_length = 0;
+    mmi_draw(kind, "made up", &stats, &fake, fake_walk, collect, picture);
+    picture[picture_length] = '\0';
+}
+
+// Is this a line, or the end of one, of the picture?
+static bool picture_has_line(const char *line) {
+    size_t length = strlen(line);
+    for (const char *at = strstr(picture, line); at; at = strstr(at + 1, line))
+        if (at[length] == '\n') return true;
+    printf("    no line that ends in \"%s\" in\n%s", line, picture);
+    return false;
+}
+
+static size_t picture_count(const char *part) {
+    size_t count = 0;
+    for (const char *at = strstr(picture, part); at; at = strstr(at + 1, part))
+        count++;
+    return count;
+}
+
 // --- Text ----------------------------------------------------------------------------------------
 
 static void check_text(const char *text) {
@@ -110,6 +199,195 @@ static void test_draw_text_shows_the_pool(void) {
     memcpy(full, picture, picture_length + 1);
     CHECK(strcmp(empty, full) != 0);
     close_pool();
+}
+
+// A letter where a block begins, of its size; = where it goes on. The cells are of 16 bytes.
+static void test_draw_text_shows_sizes(void) {
+    fake_start();
+    fake_live(16);
+    fake_live(64);
+    fake_live(80);
+    fake_free(32);
+    fake_live(272);
+    fake_free(64);
+    fake_draw(MEMMGR_PICTURE_TEXT);
+    check_text(picture);
+    CHECK(picture_has_line("40001000  AA===B====..C================...."));
+    fake_start();
+    for (size_t size = 64; size <= (size_t)64 << 12; size *= 4)
+        fake_live(size);
+    fake_live((size_t)256 << 10);
+    fake_draw(MEMMGR_PICTURE_TEXT);
+    check_text(picture);
+    // Cells of 512 bytes: the blocks of 64 and 256 share one with the next, and the larger counts.
+    CHECK(strstr(picture, "  B=C=======D===============================E====") != NULL);
+    CHECK(picture_count("=F==") == 1 && picture_count("=G==") == 1);
+}
+
+// Capital from half full on, = rather than -. There are too many bytes for cells of 16: 32.
+static void test_draw_text_shows_fullness(void) {
+    fake_start();
+    fake_free(24576);
+    fake_live(8);
+    fake_free(40);
+    fake_live(56);
+    fake_free(24576 - 104);
+    fake_draw(MEMMGR_PICTURE_TEXT);
+    check_text(picture);
+    CHECK(strstr(picture, "  aA=-....") != NULL);
+    fake_start();
+    fake_live(8);
+    fake_free(24);
+    for (int i = 0; i < 800; i++) {
+        fake_live(16);
+        fake_free(16);
+    }
+    fake_draw(MEMMGR_PICTURE_TEXT);
+    CHECK(strstr(picture, "  aAAAAAA") != NULL);
+}
+
+// Records, guards and rounding are neither live nor free.
+static void test_draw_text_shows_slack(void) {
+    fake_start();
+    fake_live(64);
+    fake_draw(MEMMGR_PICTURE_TEXT);
+    CHECK(strstr(picture, "slack") == NULL && strchr(picture, '~') == NULL);
+    fake_start();
+    fake_free(32);
+    fake_add(true, 32, 32, 64, 32); // a record, and guards
+    fake_add(true, 5, 48, 0, 0);    // rounding
+    fake_free(16);
+    fake_draw(MEMMGR_PICTURE_TEXT);
+    check_text(picture);
+    // What is behind a block is drawn before it: how much that is, a walk does not tell.
+    CHECK(picture_has_line("40001000  ..~~~~~~A=A~~."));
+    CHECK(strstr(picture, "139 B slack") != NULL);
+    // The sizes of blocks are still to be seen where cells are large.
+    fake_start();
+    for (int i = 0; i < 1000; i++)
+        fake_add(true, 200, 200, 64, 24);
+    fake_draw(MEMMGR_PICTURE_TEXT);
+    CHECK(strchr(picture, 'B') != NULL && strstr(picture, "BBBBBBBB") != NULL);
+    // Addresses are those of the memory, though a walk does not tell how much lies behind a block.
+    fake_start();
+    fake_free(16);
+    for (int i = 0; i < 300; i++)
+        fake_add(true, 80, 80, 64, 16);
+    fake_draw(MEMMGR_PICTURE_TEXT);
+    CHECK(strstr(picture, "40001000  ") != NULL && strstr(picture, "40002000  ") != NULL);
+}
+
+// --- Colour --------------------------------------------------------------------------------------
+
+// The same text when the escapes are taken away; and each line ends as it began.
+static void check_colour(void) {
+    static char colour[PICTURE_MAX / 8];
+    size_t length = 0;
+    bool plain = true;
+    for (const char *c = picture; *c; c++) {
+        if (*c != '\033') {
+            if (*c == '\n') CHECK(plain);
+            if (CHECK(length < sizeof colour - 1)) colour[length++] = *c;
+            continue;
+        }
+        plain = strncmp(c, "\033[0m", 4) == 0;
+        while (*c && *c != 'm')
+            c++;
+        if (!CHECK(*c == 'm')) return;
+    }
+    colour[length] = '\0';
+    CHECK(length < picture_length && plain);
+    fake_draw(MEMMGR_PICTURE_TEXT);
+    check_text(picture); // no escape in it
+    CHECK(strcmp(colour, picture) == 0);
+}
+
+static void test_draw_colour(void) {
+    for (int round = 0; round < 20; round++) {
+        fake_start();
+        while (fake.count < 50 + 100 * (size_t)round) {
+            size_t size = test_log_uniform(1, 100000);
+            if (test_chance(50)) fake_free(16 * test_log_uniform(1, 1000));
+            if (test_chance(50))
+                fake_add(true, size, granules_up(size), 0, 0);
+            else
+                fake_site("a.c", 1 + (int)test_below(20), size);
+        }
+        fake_draw(MEMMGR_PICTURE_COLOR);
+        check_colour();
+    }
+    fake_start();
+    fake_draw(MEMMGR_PICTURE_COLOR);
+}
+
+// --- Sites ---------------------------------------------------------------------------------------
+
+static void test_draw_sites_in_text(void) {
+    fake_start();
+    fake_live(100);
+    fake_draw(MEMMGR_PICTURE_TEXT);
+    CHECK(strstr(picture, "allocated at") == NULL);
+    fake_start();
+    for (int i = 1; i <= 14; i++)
+        for (int block = 0; block < i; block++)
+            fake_site("src/main.c", i, 100);
+    fake_caller(0x401136, 9000);
+    fake_site("/a/path/much/too/long/to/be/shown/whole/src/server/main.c", 120, 700);
+    fake_site("a\tb\033[31mc", 0, 800);
+    fake_live(50);
+    fake_draw(MEMMGR_PICTURE_TEXT);
+    check_text(picture);
+    CHECK(strstr(picture, "\n  0x401136                                  1    8.7 KiB   42%") !=
+          NULL);
+    CHECK(strstr(picture, "\n  src/main.c:14                            14    1.3 KiB    6%") !=
+          NULL);
+    CHECK(strstr(picture, "\n  src/main.c:6 ") == NULL && strstr(picture, "src/main.c:1 ") == NULL);
+    CHECK(strstr(picture, "\n  a?b?[31mc ") != NULL); // 800 bytes: beside main.c:8
+    CHECK(strstr(picture, "\n  other sites ") != NULL && strstr(picture, "not tracked") != NULL);
+    CHECK(strstr(picture, "0x401136") < strstr(picture, "src/main.c:14"));
+    fake_start();
+    fake_site("/a/path/much/too/long/to/be/shown/whole/src/server/main.c", 120, 700);
+    fake_draw(MEMMGR_PICTURE_TEXT);
+    CHECK(strstr(picture, "\n  ...be/shown/whole/src/server/main.c:120") == NULL);
+    CHECK(strstr(picture, "\n  ...own/whole/src/server/main.c:120 ") != NULL);
+}
+
+static void test_draw_sites_table(void) {
+    static mmi_sites sites;
+    static const char name[] = "same.h", again[] = "same.h";
+    char other[sizeof name];
+    size_t blocks = 0, bytes = 0;
+    memcpy(other, again, sizeof name);
+    fake_start();
+    fake_site(name, 5, 10);
+    fake_site(other, 5, 20);
+    fake_site(other, 6, 7);
+    fake_caller((uintptr_t)name, 3);
+    mmi_site_open(&sites);
+    CHECK(fake_walk(&fake, mmi_site_note, &sites));
+    mmi_site_sort(&sites);
+    CHECK_EQUAL(sites.count, 3);
+    CHECK(sites.table[0].bytes == 30 && sites.table[0].blocks == 2 && sites.table[0].line == 5);
+    CHECK(sites.table[0].first == fake.block[0].address);
+    CHECK(mmi_site_file(&sites.table[0]) == name && !mmi_site_caller(&sites.table[0]));
+    CHECK(mmi_site_caller(&sites.table[2]) == (const void *)name);
+    // More sites than there is room for: nothing gets lost.
+    fake_start();
+    for (int i = 0; i < FAKE_MAX; i++)
+        fake_site("many.c", 1 + (int)test_below(2000), 1 + test_below(1000));
+    mmi_site_open(&sites);
+    CHECK(fake_walk(&fake, mmi_site_note, &sites));
+    mmi_site_sort(&sites);
+    CHECK_EQUAL(sites.count, MMI_SITE_MOST);
+    for (uint32_t i = 0; i < 12; i++) {
+        mmi_site line = mmi_site_line(&sites, 10, i);
+        blocks += line.blocks;
+        bytes += line.bytes;
+    }
+    CHECK_EQUAL(blocks, FAKE_MAX);
+    CHECK_EQUAL(bytes, sites.bytes);
+    for (uint32_t i = 1; i < sites.count; i++)
+        CHECK(sites.table[i - 1].bytes >= sites.table[i].bytes && sites.table[i].place != NULL);
 }
 
 // --- SVG -----------------------------------------------------------------------------------------
@@ -235,6 +513,177 @@ static void test_draw_svg_with_any_name(void) {
     }
 }
 
+// Slack has a look of its own, and large blocks are seen apart.
+static void test_draw_svg_shows_slack(void) {
+    fake_start();
+    fake_live(4096);
+    fake_live(4096);
+    fake_draw(MEMMGR_PICTURE_SVG);
+    CHECK(svg_is_good(picture));
+    CHECK(strstr(picture, "pattern") == NULL && strstr(picture, "slack") == NULL);
+    // 256 cells of 16 bytes a block: two rows, and no row has a part of another's rectangle.
+    CHECK_EQUAL(picture_count("h639v12"), 8);
+    fake_start();
+    fake_live(512);
+    fake_live(512);
+    fake_draw(MEMMGR_PICTURE_SVG);
+    CHECK_EQUAL(picture_count("h159v12"), 2);
+    fake_start();
+    for (int i = 0; i < 500; i++)
+        fake_add(true, 100 + test_below(900), 1008, 64, 16);
+    fake_draw(MEMMGR_PICTURE_SVG);
+    CHECK(svg_is_good(picture));
+    CHECK(strstr(picture, "<pattern") != NULL && strstr(picture, "url(#memmgr-slack)") != NULL);
+}
+
+static void test_draw_svg_sites(void) {
+    fake_start();
+    fake_site("line\nbreak\001.c", 1, 100000);
+    fake_caller(0x401136, 50000);
+    for (int i = 39; i > 0; i--)
+        fake_site("a<b>&\"c\".c", i, 100 * (size_t)i);
+    fake_draw(MEMMGR_PICTURE_SVG);
+    CHECK(svg_is_good(picture));
+    CHECK(strstr(picture, ">a&lt;b&gt;&amp;\"c\".c:39<") != NULL);
+    CHECK(strstr(picture, ">line?break?.c:1<") != NULL && strstr(picture, ">0x401136<") != NULL);
+    CHECK(strstr(picture, "other sites") != NULL && strstr(picture, "not tracked") == NULL);
+    for (size_t i = 0; i < 40; i++) // most kinds of cells side by side: still a moderate size
+        fake_free(16 * test_log_uniform(1, 1000));
+    while (fake.count < FAKE_MAX)
+        fake_add(true, test_log_uniform(1, 100000), 100000, 64, 16);
+    fake_draw(MEMMGR_PICTURE_SVG);
+    CHECK(svg_is_good(picture) && picture_length < 300000);
+}
+
+// --- JSON ----------------------------------------------------------------------------------------
+
+static const char *json_value(const char *c, int depth);
+
+static const char *json_string(const char *c) {
+    if (*c++ != '"') return NULL;
+    for (; *c != '"'; c++) {
+        if ((unsigned char)*c < ' ' || (unsigned char)*c > '~') return NULL;
+        if (*c == '\\' && *++c != '"' && *c != '\\') return NULL;
+    }
+    return c + 1;
+}
+
+// [value, ...] or {"key":value, ...}
+static const char *json_list(const char *c, int depth) {
+    char close = *c == '{' ? '}' : ']';
+    if (*++c == close) return c + 1;
+    for (;; c++) {
+        if (close == '}') c = json_string(c);
+        if (!c || (close == '}' && *c++ != ':')) return NULL;
+        c = json_value(c, depth + 1);
+        if (!c) return NULL;
+        if (*c == close) return c + 1;
+        if (*c != ',') return NULL;
+    }
+}
+
+// Returns what follows, NULL when it is not JSON, or not as short as it can be.
+static const char *json_value(const char *c, int depth) {
+    if (depth > 10) return NULL;
+    if (*c == '{' || *c == '[') return json_list(c, depth);
+    if (*c == '"') return json_string(c);
+    if (*c == '0') return c + 1;
+    if (*c < '1' || *c > '9') return NULL;
+    while (*c >= '0' && *c <= '9')
+        c++;
+    return c;
+}
+
+static bool json_is_good(const char *text) {
+    const char *end = *text == '{' ? json_value(text, 0) : NULL;
+    return end && strcmp(end, "\n") == 0;
+}
+
+static bool json_has(const char *key, size_t value) {
+    char part[100];
+    snprintf(part, sizeof part, "\"%s\":%lu", key, (unsigned long)value);
+    const char *at = strstr(picture, part);
+    return at && (at[strlen(part)] == ',' || at[strlen(part)] == '}');
+}
+
+static void json(void) {
+    picture_length = 0;
+    memmgr_pool_json(pool, collect, picture);
+    picture[picture_length] = '\0';
+    if (!CHECK(json_is_good(picture))) printf("    %s", picture);
+}
+
+static void test_draw_json(void) {
+    memmgr_stats stats;
+    CHECK(json_is_good("{\"a\":[1,{\"b\":0}],\"c\":\"\\\"\"}\n"));
+    CHECK(!json_is_good("{\"a\":1,}\n") && !json_is_good("{\"a\":[1,]}\n"));
+    CHECK(!json_is_good("{\"a\" 1}\n") && !json_is_good("{}"));
+    if (!open_pool(65536, "any \"name\" \\ at\nall, and longer than pictures show it")) return;
+    json();
+    CHECK(strstr(picture, "\"classes\":[]") != NULL && strstr(picture, "sites") == NULL);
+    CHECK(strstr(picture, "{\"name\":\"any \\\"name\\\" \\\\ at?all, and longer") == picture);
+    void *twelve = memmgr_pool_alloc(pool, 12);
+    memmgr_pool_alloc(pool, 13);
+    memmgr_pool_alloc(pool, 1000);
+    CHECK(memmgr_pool_alloc(pool, 1000000) == NULL);
+    json();
+    CHECK(strstr(picture, "\"classes\":[{\"size_to\":16,\"blocks\":2,\"bytes\":32},"
+                          "{\"size_to\":1024,\"blocks\":1,\"bytes\":1008}]") != NULL);
+    memmgr_pool_free(pool, twelve);
+    dirty_pool(50, 500);
+    json();
+    memmgr_pool_stats(pool, &stats);
+    CHECK(json_has("capacity", stats.capacity) && json_has("used", stats.used));
+    CHECK(json_has("free", stats.free) && json_has("largest_free", stats.largest_free));
+    CHECK(json_has("overhead", stats.overhead) && json_has("peak_used", stats.peak_used));
+    CHECK(json_has("requested", stats.requested) && json_has("live_blocks", stats.live_blocks));
+    CHECK(json_has("allocations", stats.allocations) && json_has("frees", stats.frees));
+    CHECK(json_has("failures", stats.failures) && json_has("misuses", stats.misuses));
+    CHECK(json_has("fragmentation", stats.fragmentation));
+    CHECK_SILENT();
+    memmgr_pool_json(pool, NULL, NULL);
+    CHECK_REPORTED(MEMMGR_BAD_ARGUMENT);
+    memmgr_pool_json(NULL, collect, picture);
+    CHECK_REPORTED(MEMMGR_BAD_ARGUMENT);
+    close_pool();
+}
+
+static void test_draw_json_sites(void) {
+    memmgr_stats stats;
+    fake_start();
+    fake_caller(0x401136, 50000);
+    for (int i = 40; i > 0; i--)
+        fake_site("C:\\a\"b.c", i, 100 * (size_t)i);
+    fake_live(48);
+    fake_stats(&stats);
+    picture_length = 0;
+    mmi_draw_json("made up", &stats, &fake, fake_walk, collect, picture);
+    picture[picture_length] = '\0';
+    CHECK(json_is_good(picture));
+    CHECK(strstr(picture, "\"sites\":[{\"caller\":\"0x401136\",\"blocks\":1,\"bytes\":50000},"
+                          "{\"file\":\"C:\\\\a\\\"b.c\",\"line\":40,\"blocks\":1,"
+                          "\"bytes\":4000},") != NULL);
+    if (MMI_SITE_MOST > 41) { // there is room for all of them
+        CHECK_EQUAL(picture_count("\"line\":"), 31);
+        CHECK(strstr(picture, "\"other_sites\":{\"blocks\":9,\"bytes\":4500}") != NULL);
+    }
+    CHECK(strstr(picture, "\"not_tracked\":{\"blocks\":1,\"bytes\":48}") != NULL);
+}
+
+// The general calls, from which the writer stays away.
+static void test_draw_json_of_the_heap(void) {
+    void *block = kept(memmgr_malloc(100));
+    reports_start();
+    picture_length = 0;
+    memmgr_json(collect, picture);
+    picture[picture_length] = '\0';
+    CHECK(json_is_good(picture) && strstr(picture, "{\"name\":\"heap\",") == picture);
+    CHECK_SILENT();
+    memmgr_json(NULL, NULL);
+    CHECK_REPORTED(MEMMGR_BAD_ARGUMENT);
+    memmgr_free(block);
+}
+
 // --- Print ---------------------------------------------------------------------------------------
 
 static void test_draw_print(void) {
@@ -255,8 +704,23 @@ static void test_draw_print(void) {
 }
 
 static const test_case tests[] = {
-    TEST(test_draw_text), TEST(test_draw_text_with_any_name), TEST(test_draw_text_shows_the_pool),
-    TEST(test_draw_svg),  TEST(test_draw_svg_with_any_name),  TEST(test_draw_print),
+    TEST(test_draw_text),
+    TEST(test_draw_text_with_any_name),
+    TEST(test_draw_text_shows_the_pool),
+    TEST(test_draw_text_shows_sizes),
+    TEST(test_draw_text_shows_fullness),
+    TEST(test_draw_text_shows_slack),
+    TEST(test_draw_colour),
+    TEST(test_draw_sites_in_text),
+    TEST(test_draw_sites_table),
+    TEST(test_draw_svg),
+    TEST(test_draw_svg_with_any_name),
+    TEST(test_draw_svg_shows_slack),
+    TEST(test_draw_svg_sites),
+    TEST(test_draw_json),
+    TEST(test_draw_json_sites),
+    TEST(test_draw_json_of_the_heap),
+    TEST(test_draw_print),
 };
 
 int main(int argc, char **argv) { return TEST_MAIN(tests, argc, argv); }

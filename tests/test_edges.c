@@ -269,7 +269,8 @@ static void test_edges_bad_descriptions(void) {
     for (int bit = 0; bit < 32; bit++) {
         unsigned flag = 1u << bit;
         unsigned known = MEMMGR_POOL_LOCKED | MEMMGR_POOL_FILL | MEMMGR_POOL_GROW;
-        known |= MEMMGR_POOL_EAGER;
+        known |= MEMMGR_POOL_EAGER | MEMMGR_POOL_GUARD | MEMMGR_POOL_TRACK;
+        known |= MEMMGR_POOL_QUARANTINE;
         if (flag & known) continue;
         desc = desc_of(MEMMGR_FIT_GOOD, flag);
         refused(&desc, false);

@@ -20,7 +20,7 @@
 #define UNIT (64 * KIB)
 
 static size_t most_at_once = SIZE_MAX, most_in_all = SIZE_MAX; // bytes that can be mapped
-static size_t shift;                                           // past a multiple of UNIT
+static size_t unit_shift;                                      // past a multiple of UNIT
 static atomic_size_t mapped;
 static atomic_bool lingers; // where memory was unmapped, so that who still uses it is seen
 
@@ -32,7 +32,7 @@ static void *ending_mmap(void *at, size_t size, int protection, int flags, int f
     }
     char *room = (char *)mmap(at, size + 2 * UNIT, PROT_NONE, flags, file, offset);
     if (room == MAP_FAILED) return room;
-    size_t skipped = UNIT - (uintptr_t)room % UNIT + shift;
+    size_t skipped = UNIT - (uintptr_t)room % UNIT + unit_shift;
     (void)munmap(room, skipped);
     (void)mprotect(room + skipped, size, protection);
     atomic_fetch_add(&mapped, size);
@@ -94,7 +94,7 @@ static void arenas_work(void *ctx) {
     most_at_once = 128 * MIB;
     most_in_all = 168 * MIB;
     for (size_t i = 0; i < sizeof shifts / sizeof *shifts && test_failures == 0; i++) {
-        shift = shifts[i];
+        unit_shift = shifts[i];
         arenas_round(&first);
     }
 }
