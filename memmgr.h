@@ -1219,29 +1219,28 @@ MMI_FN uintptr_t mmi_tool_request(uintptr_t request, const void *a, uintptr_t b,
 
 static uint8_t mmi_tool_seen; // 0: not asked yet, 1: there is none, 2: Valgrind
 
-MMI_FN bool mmi_tool_is_there(void) {
-    uint8_t seen = mmi_atomic_byte(&mmi_tool_seen);
-    if (seen == 0) {
-        seen = mmi_tool_request(MMI_TOOL_IS_THERE, NULL, 0, 0, 0) ? 2 : 1;
-        mmi_atomic_byte_store(&mmi_tool_seen, seen);
-    }
-    return seen == 2;
+MMI_COLD bool mmi_tool_ask(void) {
+    bool there = mmi_tool_request(MMI_TOOL_IS_THERE, NULL, 0, 0, 0) != 0;
+    mmi_atomic_byte_store(&mmi_tool_seen, there ? 2 : 1);
+    return there;
 }
-MMI_FN void mmi_tool_close(const void *memory, size_t size) {
+
+MMI_INLINE bool mmi_tool_is_there(void) {
+    return MMI_UNLIKELY(mmi_atomic_byte(&mmi_tool_seen) != 1) && mmi_tool_ask();
+}
+MMI_INLINE void mmi_tool_close(const void *memory, size_t size) {
     if (mmi_tool_is_there()) (void)mmi_tool_request(MMI_TOOL_NO_ACCESS, memory, size, 0, 0);
 }
-MMI_FN void mmi_tool_open(const void *memory, size_t size) {
+MMI_INLINE void mmi_tool_open(const void *memory, size_t size) {
     if (mmi_tool_is_there()) (void)mmi_tool_request(MMI_TOOL_DEFINED, memory, size, 0, 0);
 }
 MMI_FN void mmi_tool_alloc(const void *heap, const void *block, size_t size) {
-    if (!mmi_tool_is_there()) return;
     if (heap)
         (void)mmi_tool_request(MMI_TOOL_POOL_ALLOC, heap, (uintptr_t)block, size, 0);
     else
         (void)mmi_tool_request(MMI_TOOL_MALLOCLIKE, block, size, 0, 0);
 }
 MMI_FN void mmi_tool_free(const void *heap, const void *block) {
-    if (!mmi_tool_is_there()) return;
     if (heap)
         (void)mmi_tool_request(MMI_TOOL_POOL_FREE, heap, (uintptr_t)block, 0, 0);
     else
@@ -2555,6 +2554,14 @@ MMI_INLINE bool mmi_record_guard_holds(const char *guard) {
     mmi_bytes_copy(&first, guard, sizeof first);
     mmi_bytes_copy(&second, guard + sizeof first, sizeof second);
     return first == whole && second == whole;
+}
+
+// The same for both guards of a block with no alignment above 16, if it is one.
+MMI_INLINE bool mmi_record_is_guarded(const mmi_record *record) {
+    const char *block = (const char *)record + MMI_FRONT;
+    return record->shift <= MMI_GRANULE_SHIFT && !record->lost &&
+           mmi_record_guard_holds(block - MMI_GUARD) &&
+           mmi_record_guard_holds(block + record->requested);
 }
 
 // Are both guards as they were? Else the first byte that is not, from the block's start.
@@ -5461,6 +5468,19 @@ MMI_COLD bool mmi_heap_free_other(void *ptr) {
     return starts && mmi_heap_free_remote(slab, state, mmi_slab_live(size_index));
 }
 
+// Does a live block of a slab start at a pointer? False for large blocks, too.
+MMI_INLINE bool mmi_heap_is_live(const void *ptr) {
+    const mmi_heap *heap = mmi_heap_mine;
+    size_t number = ((uintptr_t)ptr - heap->base) >> MMI_UNIT_SHIFT;
+    const mmi_slab *slab = &heap->units[number];
+    unsigned size_index;
+    bool starts;
+    if (MMI_UNLIKELY(number >= heap->unit_count)) slab = mmi_arena_find((uintptr_t)ptr);
+    if (!slab || !mmi_heap_owner(slab)) return false;
+    const uint8_t *state = mmi_slab_state_any(slab, (uintptr_t)ptr, &size_index, &starts);
+    return starts && mmi_atomic_byte(state) == mmi_slab_live(size_index);
+}
+
 // Frees any block, by the first way that fits.
 MMI_INLINE memmgr_error mmi_heap_free(void *ptr, memmgr_block *around) {
     if (mmi_heap_free_short(mmi_heap_mine, ptr) || mmi_heap_free_other(ptr)) return MEMMGR_OK;
@@ -5528,7 +5548,7 @@ MMI_FN void mmi_heap_note_misuse(void) { mmi_atomic_word_add(&mmi_heap_all.misus
 
 typedef struct mmi_heap mmi_heap; // threads have none
 
-static mmi_heap *const mmi_heap_short = NULL;
+static mmi_heap *const mmi_heap_short = NULL, *const mmi_heap_mine = NULL;
 static mmi_lock mmi_heap_lock;
 static memmgr_pool *mmi_heap_pool;   // NULL until the first call
 static mmi_lock mmi_heap_watch_lock; // the room watch's; here, for a fork is to find it free
@@ -5631,6 +5651,10 @@ MMI_FN memmgr_error mmi_heap_find(const void *ptr, mmi_live *block, memmgr_block
 MMI_FN size_t mmi_heap_serial(void) { return mmi_heap_pool ? mmi_heap_pool->allocations : 0; }
 
 // There are no short ways.
+MMI_INLINE bool mmi_heap_is_live(const void *ptr) {
+    (void)ptr;
+    return false;
+}
 MMI_INLINE bool mmi_heap_alloc_short(mmi_heap *heap, size_t size, void **block) {
     (void)heap, (void)size, (void)block;
     return false;
@@ -5726,13 +5750,13 @@ MMI_FN unsigned mmi_watch_flags_for(unsigned flags) {
     return flags;
 }
 
-MMI_FN unsigned mmi_watch_flags(const memmgr_pool *pool) {
+MMI_INLINE unsigned mmi_watch_flags(const memmgr_pool *pool) {
     if (pool) return pool->desc.flags;
-    return mmi_tool_is_there() ? mmi_watch_flags_for(mmi_watch_general.flags)
-                               : mmi_watch_general.flags;
+    if (mmi_tool_is_there()) return mmi_watch_flags_for(mmi_watch_general.flags);
+    return mmi_watch_general.flags;
 }
 
-MMI_FN bool mmi_watch_is_traced(const memmgr_pool *pool) {
+MMI_INLINE bool mmi_watch_is_traced(const memmgr_pool *pool) {
     return mmi_trace_is_on() && (!pool || (pool->desc.flags & MEMMGR_POOL_TRACK));
 }
 
@@ -5780,7 +5804,9 @@ MMI_INLINE bool mmi_watch_is_quarantine(const memmgr_pool *pool, const void *raw
 }
 
 MMI_INLINE void *mmi_watch_raw_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
-    return pool ? mmi_pool_alloc(pool, alignment, size) : mmi_heap_alloc_aligned(alignment, size);
+    if (pool) return mmi_pool_alloc(pool, alignment, size);
+    if (MMI_LIKELY(alignment <= MMI_GRANULE)) return mmi_heap_alloc(size);
+    return mmi_heap_alloc_aligned(alignment, size);
 }
 
 // The raw block that starts at an address; or what the address is instead, and for an interior one
@@ -5930,8 +5956,15 @@ MMI_COLD memmgr_error mmi_watch_find_around(const memmgr_pool *pool, const void 
     return block->damaged ? MEMMGR_OK : MEMMGR_INTERIOR_POINTER;
 }
 
+// Is there a record of a live block, right before a pointer, in a live raw block?
+MMI_INLINE bool mmi_watch_is_record(const mmi_record *record) {
+    return MMI_LIKELY(record->shift <= MMI_GRANULE_SHIFT && mmi_record_is_valid(record)) &&
+           MMI_LIKELY(mmi_atomic_byte(&record->state) == MMI_RECORD_LIVE);
+}
+
 // Finds the live block that starts at a pointer. MEMMGR_OK, its record in memmgr's hands; or what
-// the pointer is instead.
+// the pointer is instead. The raw block's size is left 0 where it is not needed: with a record that
+// is in order, and without a tool.
 MMI_INLINE memmgr_error mmi_watch_find(const memmgr_pool *pool, const void *ptr,
                                        mmi_watched *block) {
     mmi_record *record = (mmi_record *)((uintptr_t)ptr - MMI_FRONT);
@@ -5939,10 +5972,15 @@ MMI_INLINE memmgr_error mmi_watch_find(const memmgr_pool *pool, const void *ptr,
     block->damaged = false;
     if (pool && !(pool->desc.flags & MMI_RECORDED))
         return mmi_watch_raw_find(pool, ptr, &block->raw);
+    if (!pool && !mmi_tool_is_there() && mmi_heap_is_live(record) && mmi_watch_is_record(record)) {
+        block->record = record;
+        block->raw.address = record;
+        block->raw.size = 0;
+        return MEMMGR_OK;
+    }
     if (mmi_watch_raw_find(pool, record, &block->raw) == MEMMGR_OK) {
         mmi_watch_expose(record, block->raw.size);
-        if (MMI_LIKELY(record->shift <= MMI_GRANULE_SHIFT && mmi_record_is_valid(record)) &&
-            MMI_LIKELY(mmi_atomic_byte(&record->state) == MMI_RECORD_LIVE)) {
+        if (mmi_watch_is_record(record)) {
             block->record = record;
             return MEMMGR_OK;
         }
@@ -5978,7 +6016,8 @@ MMI_INLINE memmgr_error mmi_watch_guards(const memmgr_pool *pool, mmi_watched *b
     if (!block->record) return MEMMGR_OK;
     if (MMI_UNLIKELY(block->damaged)) return mmi_watch_mend(pool, block, caller, found);
     if (!(mmi_watch_flags(pool) & MEMMGR_POOL_GUARD)) return MEMMGR_OK;
-    if (MMI_LIKELY(mmi_record_guards_hold(block->record, &offset))) return MEMMGR_OK;
+    if (MMI_LIKELY(mmi_record_is_guarded(block->record))) return MEMMGR_OK;
+    if (mmi_record_guards_hold(block->record, &offset)) return MEMMGR_OK;
     (void)mmi_watch_note_block(found, MEMMGR_OVERRUN, pool, block->record, offset, caller);
     mmi_record_write_guards(block->record);
     return MEMMGR_OVERRUN;
@@ -5987,8 +6026,9 @@ MMI_INLINE memmgr_error mmi_watch_guards(const memmgr_pool *pool, mmi_watched *b
 // --- freed blocks, and quarantine
 
 // A raw block goes back.
-MMI_FN memmgr_error mmi_watch_release(memmgr_pool *pool, void *raw, size_t raw_size) {
+MMI_INLINE memmgr_error mmi_watch_release(memmgr_pool *pool, void *raw, size_t raw_size) {
     if (mmi_tool_is_there()) mmi_tool_close(raw, raw_size);
+    if (!pool && MMI_LIKELY(mmi_heap_free_short(mmi_heap_mine, raw))) return MEMMGR_OK;
     return mmi_watch_raw_free(pool, raw);
 }
 
@@ -6098,10 +6138,13 @@ MMI_FN bool mmi_watch_hold(memmgr_pool *pool, mmi_record *record, mmi_findings *
 
 // --- allocation
 
-// Is this allocation to fail?
-MMI_FN bool mmi_watch_strikes(memmgr_pool *pool) {
-    mmi_faults *faults = pool ? &pool->faults : &mmi_watch_general.faults;
-    if (MMI_LIKELY(!mmi_fault_is_set(faults))) return false;
+MMI_INLINE mmi_faults *mmi_watch_faults(memmgr_pool *pool) {
+    return pool ? &pool->faults : &mmi_watch_general.faults;
+}
+
+// Is this allocation to fail, of those where some are to?
+MMI_COLD bool mmi_watch_strikes_one(memmgr_pool *pool) {
+    mmi_faults *faults = mmi_watch_faults(pool);
     mmi_watch_enter(pool);
     bool strikes = mmi_fault_strikes(faults);
     mmi_watch_leave(pool);
@@ -6111,6 +6154,10 @@ MMI_FN bool mmi_watch_strikes(memmgr_pool *pool) {
     else
         (void)mmi_heap_failed();
     return true;
+}
+
+MMI_INLINE bool mmi_watch_strikes(memmgr_pool *pool) {
+    return MMI_UNLIKELY(mmi_fault_is_set(mmi_watch_faults(pool))) && mmi_watch_strikes_one(pool);
 }
 
 // Gives what is held back by a quarantine one more chance. NULL when that is of no help, too.
@@ -6181,7 +6228,7 @@ MMI_INLINE memmgr_error mmi_watch_retire(memmgr_pool *pool, mmi_watched *block,
     if (block->record) {
         bytes = mmi_record_block(block->record);
         size = block->record->requested;
-        mmi_tool_free(pool, bytes);
+        if (mmi_tool_is_there()) mmi_tool_free(pool, bytes);
     }
     unsigned flags = mmi_watch_flags(pool);
     bool holds = block->record && (flags & MEMMGR_POOL_QUARANTINE);
@@ -6197,9 +6244,11 @@ MMI_INLINE memmgr_error mmi_watch_retire(memmgr_pool *pool, mmi_watched *block,
     return mmi_watch_release(pool, raw, block->raw.size);
 }
 
-// Takes a block from the program. False when another thread has just done that.
+// Takes a block from the program. False when another thread has just done that. Where two threads
+// do it at the same instant the raw block tells who was first.
 MMI_INLINE bool mmi_watch_claim(mmi_record *record, mmi_caller caller) {
-    if (!mmi_atomic_byte_claim(&record->state, MMI_RECORD_LIVE, MMI_RECORD_FREED)) return false;
+    if (mmi_atomic_byte(&record->state) != MMI_RECORD_LIVE) return false;
+    mmi_atomic_byte_store(&record->state, MMI_RECORD_FREED);
     record->freed_file = caller.file;
     record->freed_line = caller.line;
     return true;
@@ -6252,6 +6301,7 @@ MMI_FN bool mmi_watch_owns(const memmgr_pool *pool, const void *ptr) {
 MMI_FN bool mmi_watch_resize(memmgr_pool *pool, mmi_watched *block, size_t size,
                              mmi_caller caller) {
     mmi_record *record = block->record;
+    if (block->raw.size == 0) (void)mmi_watch_raw_find(pool, block->raw.address, &block->raw);
     if (mmi_tool_is_there() || (mmi_watch_flags(pool) & MEMMGR_POOL_QUARANTINE)) return false;
     if (!record) return mmi_watch_raw_resize(pool, &block->raw, size);
     if (record->lost) return false;

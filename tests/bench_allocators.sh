@@ -62,6 +62,11 @@ find_allocators() {
     else
         echo "skipped: memmgr, build/libmemmgr.so cannot be preloaded"
     fi
+    if [ -n "${BENCH_WATCHED:-}" ]; then # the same library, with MEMMGR_OPTIONS=track,guard
+        add_allocator watched "$PWD/$out/libmemmgr.so"
+        allocators=${allocators# }
+        return
+    fi
     add_library jemalloc libjemalloc.so.2
     add_library mimalloc libmimalloc.so.3 libmimalloc.so.2 libmimalloc.so.2.0
     add_library tcmalloc libtcmalloc_minimal.so.4

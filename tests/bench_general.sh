@@ -6,6 +6,7 @@
 #     BENCH_QUICK=1 sh tests/bench_general.sh     short patterns, once: less than a minute
 #     BENCH_CHART=1 sh tests/bench_general.sh     and draws build/bench/general.svg
 #     sh tests/bench_general.sh chart             draws it anew from build/bench/general.tsv
+#     BENCH_WATCHED=1 sh tests/bench_general.sh patterns   what MEMMGR_OPTIONS=track,guard costs
 #
 # BENCH_ROUNDS        how often everything is run, default 5: the median counts
 # BENCH_BASE=name     the allocator the others are compared with, default memmgr
@@ -170,6 +171,8 @@ same_output() { # NAME
 measure() { # NAME ALLOCATOR
     figures=-
     library=$(path_of "$2")
+    unset MEMMGR_OPTIONS
+    if [ "$2" = watched ]; then export MEMMGR_OPTIONS=track,guard; fi
     if ! said=$(run_program "$1" 2>"$results/errors"); then
         echo "FAILED: $1 with $2: $(head -1 "$results/errors")" >&2
     elif ! same_output "$1"; then

@@ -2,93 +2,290 @@
 // build/libmemmgr.so:
 //
 //     LD_PRELOAD=build/libmemmgr.so program
-//     LD_PRELOAD=build/libmemmgr.so MEMMGR_OPTIONS=stats,leaks program
+//     LD_PRELOAD=build/libmemmgr.so MEMMGR_OPTIONS=track,guard,leaks program
 //
 // MEMMGR_OPTIONS is a list of
 //
-//     stats        statistics of the heap at exit, on stderr
-//     leaks        blocks that are live at exit
-//     abort        a misuse ends the program
-//     fill         fresh blocks are filled with 0xCC, freed ones with 0xDD
-//     draw=FILE    a picture of the heap at exit: SVG, or text if FILE does not end in .svg
+//     stats              statistics of the heap at exit, on stderr
+//     leaks              blocks that are live at exit; with `track` by where they were allocated
+//     abort              a misuse ends the program
+//     fill               fresh blocks are filled with 0xCC, freed ones with 0xDD
+//     track              each block knows where it was allocated and freed
+//     guard              bytes before and behind each block are watched
+//     quarantine         freed blocks are kept a while, to see who writes to them
+//     inject=N           the N-th allocation fails
+//     inject=1/N[:SEED]  one allocation in N fails, at random
+//     trace=FILE         records allocations and frees, for examples/trace/replay.c
+//     draw=FILE          a picture of the heap at exit: SVG, or text if FILE does not end in .svg
+//     json=FILE          the statistics at exit as JSON
+//
+// %p in a FILE becomes the process's number. Places in a program are told as module+offset, which
+// `addr2line -f -e module offset` makes a line of.
+#define _GNU_SOURCE // dladdr, dl_iterate_phdr
 #define USE_MEMORY_MGR
 #define MEMMGR_IMPLEMENTATION
 #define MEMMGR_OVERRIDE
 #include "../../memmgr.h"
 
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <link.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+typedef char file_name[4096]; // "" for none
+
 static struct {
-    bool stats, leaks;
-    char draw[4096]; // the file's name, or ""
+    bool stats, leaks, abort;
+    unsigned watch; // MEMMGR_POOL_...
+    memmgr_faults faults;
+    file_name draw, json, trace;
 } options;
 
-// What the default handler would do, and then the end.
-static void report_and_abort(const memmgr_report *report, void *ctx) {
-    char line[256];
-    (void)ctx;
-    int length =
-        snprintf(line, sizeof line, "memmgr: %s: %p: %s\n", memmgr_error_name(report->error),
-                 report->pointer, memmgr_error_text(report->error));
-    ssize_t written = length > 0 ? write(2, line, (size_t)length) : 0;
-    (void)written; // stderr may be closed: the end is the same
-    if (report->error != MEMMGR_LEAK) abort();
+// --- reports
+
+// A line in the making, in a buffer of fixed size: a report must not allocate.
+typedef struct {
+    char text[1024];
+    size_t length;
+} line;
+
+static void add(line *to, const char *format, ...) {
+    va_list arguments;
+    size_t room = sizeof to->text - to->length;
+    va_start(arguments, format);
+    int length = vsnprintf(to->text + to->length, room, format, arguments);
+    va_end(arguments);
+    if (length > 0) to->length += (size_t)length < room ? (size_t)length : room - 1;
 }
 
-static bool take_option(const char *option, size_t length) {
-    static const char draw[] = "draw=";
-    if (length == 5 && memcmp(option, "stats", 5) == 0) return options.stats = true;
-    if (length == 5 && memcmp(option, "leaks", 5) == 0) return options.leaks = true;
-    if (length == 4 && memcmp(option, "fill", 4) == 0) return memmgr_set_fill(true), true;
-    if (length == 5 && memcmp(option, "abort", 5) == 0)
-        return memmgr_set_error_handler(report_and_abort, NULL), true;
-    if (length <= sizeof draw - 1 || memcmp(option, draw, sizeof draw - 1) != 0) return false;
-    if (length - (sizeof draw - 1) >= sizeof options.draw) return false;
-    memcpy(options.draw, option + sizeof draw - 1, length - (sizeof draw - 1));
+// Code as module+offset. The return address of a call is one behind it.
+static void add_place(line *to, const char *words, const void *code) {
+    Dl_info module;
+    if (!code) return;
+    const char *at = (const char *)code - 1;
+    if (!dladdr(at, &module) || !module.dli_fname) {
+        add(to, "%s%p", words, code);
+        return;
+    }
+    const char *slash = strrchr(module.dli_fname, '/');
+    add(to, "%s%s+0x%zx", words, slash ? slash + 1 : module.dli_fname,
+        (size_t)(at - (const char *)module.dli_fbase));
+    if (module.dli_sname) add(to, " (%s)", module.dli_sname);
+}
+
+static void report(const memmgr_report *found, void *ctx) {
+    line out = {"", 0};
+    (void)ctx;
+    add(&out, "memmgr: %s", memmgr_error_name(found->error));
+    add_place(&out, " at ", found->caller);
+    if (found->pointer) add(&out, ": %p", found->pointer);
+    add(&out, ": %s", memmgr_error_text(found->error));
+    if (found->count > 1) add(&out, ", %zu blocks", found->count);
+    if (found->size) add(&out, ", %zu bytes", found->size);
+    if (found->error == MEMMGR_OVERRUN || found->error == MEMMGR_USE_AFTER_FREE)
+        add(&out, ", first at byte %td", found->offset);
+    add_place(&out, ", allocated at ", found->alloc_caller);
+    add_place(&out, ", freed at ", found->free_caller);
+    add(&out, "\n");
+    ssize_t written = write(2, out.text, out.length);
+    (void)written; // stderr may be closed: the end is the same
+    if (options.abort && found->error != MEMMGR_LEAK) abort();
+}
+
+// --- options
+
+// The rest of an option that begins with some word; NULL when it does not.
+static const char *value_of(const char *option, const char *word) {
+    size_t length = strlen(word);
+    return strncmp(option, word, length) == 0 ? option + length : NULL;
+}
+
+static bool take_file(file_name name, const char *value) {
+    size_t length = 0, room = sizeof(file_name);
+    for (; *value && length + 1 < room; value++) {
+        if (value[0] != '%' || value[1] != 'p') {
+            name[length++] = *value;
+            continue;
+        }
+        length += (size_t)snprintf(name + length, room - length, "%ld", (long)getpid());
+        value++;
+    }
+    name[length < room ? length : room - 1] = '\0';
+    return length != 0 && *value == '\0';
+}
+
+static bool take_number(const char **at, uint64_t *number) {
+    char *end;
+    if (**at < '0' || **at > '9') return false;
+    *number = strtoumax(*at, &end, 10);
+    *at = end;
     return true;
 }
 
-__attribute__((constructor)) static void read_options(void) {
-    const char *option = getenv("MEMMGR_OPTIONS");
-    while (option && *option) {
-        size_t length = strcspn(option, ",");
-        if (length != 0 && !take_option(option, length))
-            fprintf(stderr, "memmgr: MEMMGR_OPTIONS: %.*s: no such option\n", (int)length, option);
-        option += length + (option[length] == ',');
+// N, or 1/N, or 1/N:SEED.
+static bool take_faults(const char *value) {
+    uint64_t number, one_in = 0, seed = 0;
+    if (!take_number(&value, &number)) return false;
+    if (*value == '/') {
+        value++;
+        if (number != 1 || !take_number(&value, &one_in) || one_in == 0) return false;
+        if (*value == ':' && (value++, !take_number(&value, &seed))) return false;
     }
+    options.faults.nth = one_in ? 0 : (size_t)number;
+    options.faults.one_in = (size_t)one_in;
+    options.faults.seed = seed;
+    return *value == '\0' && (one_in != 0 || number != 0);
+}
+
+static bool take_option(const char *option) {
+    const char *value;
+    if (strcmp(option, "stats") == 0) return options.stats = true;
+    if (strcmp(option, "leaks") == 0) return options.leaks = true;
+    if (strcmp(option, "abort") == 0) return options.abort = true;
+    if (strcmp(option, "fill") == 0) return options.watch |= MEMMGR_POOL_FILL, true;
+    if (strcmp(option, "track") == 0) return options.watch |= MEMMGR_POOL_TRACK, true;
+    if (strcmp(option, "guard") == 0) return options.watch |= MEMMGR_POOL_GUARD, true;
+    if (strcmp(option, "quarantine") == 0) return options.watch |= MEMMGR_POOL_QUARANTINE, true;
+    if ((value = value_of(option, "inject="))) return take_faults(value);
+    if ((value = value_of(option, "draw="))) return take_file(options.draw, value);
+    if ((value = value_of(option, "json="))) return take_file(options.json, value);
+    if ((value = value_of(option, "trace="))) return take_file(options.trace, value);
+    return false;
+}
+
+// --- the trace
+
+static struct {
+    int file;
+    size_t length;
+    char bytes[65536];
+} trace;
+
+static void trace_flush(void) {
+    for (size_t done = 0; done < trace.length;) {
+        ssize_t written = write(trace.file, trace.bytes + done, trace.length - done);
+        if (written <= 0) break;
+        done += (size_t)written;
+    }
+    trace.length = 0;
+}
+
+static void trace_write(const char *text, size_t length, void *ctx) {
+    (void)ctx;
+    if (length > sizeof trace.bytes - trace.length) trace_flush();
+    memcpy(trace.bytes + trace.length, text, length);
+    trace.length += length;
+}
+
+static void trace_start(void) {
+    trace.file = open(options.trace, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (trace.file < 0)
+        perror(options.trace);
+    else
+        memmgr_trace_start(trace_write, NULL);
+}
+
+// Where each module lies, so that code's addresses can be told from another process.
+static int trace_module(struct dl_phdr_info *module, size_t size, void *ctx) {
+    char text[sizeof(file_name) + 64];
+    uintptr_t start = UINTPTR_MAX, end = 0;
+    (void)size, (void)ctx;
+    for (int i = 0; i < module->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &module->dlpi_phdr[i];
+        uintptr_t at = (uintptr_t)(module->dlpi_addr + part->p_vaddr);
+        if (part->p_type != PT_LOAD) continue;
+        if (at < start) start = at;
+        if (at + part->p_memsz > end) end = (uintptr_t)(at + part->p_memsz);
+    }
+    const char *name = module->dlpi_name;
+    file_name program;
+    if (!name || !*name) {
+        ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+        program[length > 0 ? length : 0] = '\0';
+        name = program;
+    }
+    int length =
+        snprintf(text, sizeof text, "module %" PRIxPTR " %" PRIxPTR " %s\n", start, end, name);
+    if (length > 0 && *name && start < end) trace_write(text, (size_t)length, NULL);
+    return 0;
+}
+
+static void trace_end(void) {
+    memmgr_trace_stop();
+    dl_iterate_phdr(trace_module, NULL);
+    trace_flush();
+    close(trace.file);
+}
+
+// --- the beginning and the end
+
+static pid_t process; // a fork's child has the options, but not the trace
+
+__attribute__((constructor)) static void read_options(void) {
+    char option[sizeof(file_name) + 16];
+    const char *list = getenv("MEMMGR_OPTIONS");
+    if (!list) return;
+    process = getpid();
+    for (size_t length; *list; list += length + (list[length] == ',')) {
+        length = strcspn(list, ",");
+        snprintf(option, sizeof option, "%.*s", (int)length, list);
+        if (length != 0 && !take_option(option))
+            fprintf(stderr, "memmgr: MEMMGR_OPTIONS: %s: no such option\n", option);
+    }
+    memmgr_set_error_handler(report, NULL);
+    if (options.watch) memmgr_watch(options.watch);
+    if (options.faults.nth || options.faults.one_in) memmgr_set_faults(&options.faults);
+    if (options.trace[0]) trace_start();
 }
 
 static void write_to_file(const char *text, size_t length, void *ctx) {
     fwrite(text, 1, length, (FILE *)ctx);
 }
 
-// Into an open file, whose buffer is there before the heap is looked at.
-static void draw(const char *name) {
+// An open file, whose buffer is there before the heap is looked at. NULL: it cannot be opened.
+static FILE *open_for_writing(const char *name) {
     static char buffer[4096];
-    size_t length = strlen(name);
-    bool svg = length > 4 && strcmp(name + length - 4, ".svg") == 0;
     FILE *file = fopen(name, "w");
-    if (!file) {
+    if (file)
+        setvbuf(file, buffer, _IOFBF, sizeof buffer);
+    else
         perror(name);
-        return;
-    }
-    setvbuf(file, buffer, _IOFBF, sizeof buffer);
+    return file;
+}
+
+static void draw(void) {
+    size_t length = strlen(options.draw);
+    bool svg = length > 4 && strcmp(options.draw + length - 4, ".svg") == 0;
+    FILE *file = open_for_writing(options.draw);
+    if (!file) return;
     memmgr_draw(svg ? MEMMGR_PICTURE_SVG : MEMMGR_PICTURE_TEXT, write_to_file, file);
+    fclose(file);
+}
+
+static void json(void) {
+    FILE *file = open_for_writing(options.json);
+    if (!file) return;
+    memmgr_json(write_to_file, file);
     fclose(file);
 }
 
 __attribute__((destructor)) static void at_exit(void) {
     memmgr_stats stats;
+    if (options.faults.nth || options.faults.one_in) memmgr_set_faults(NULL); // enough
+    if (trace.file > 0 && process == getpid()) trace_end();
     memmgr_stats_get(&stats);
     if (options.stats)
         fprintf(stderr,
-                "memmgr: used %zu B in %zu blocks, peak %zu B, free %zu B, overhead %zu B, "
+                "memmgr: %ld: used %zu B in %zu blocks, peak %zu B, free %zu B, overhead %zu B, "
                 "capacity %zu B, failures %zu, misuses %zu\n",
-                stats.used, stats.live_blocks, stats.peak_used, stats.free, stats.overhead,
-                stats.capacity, stats.failures, stats.misuses);
+                (long)getpid(), stats.used, stats.live_blocks, stats.peak_used, stats.free,
+                stats.overhead, stats.capacity, stats.failures, stats.misuses);
     if (options.leaks && memmgr_leaks() == 0) fputs("memmgr: no leaks\n", stderr);
-    if (options.draw[0]) draw(options.draw);
+    if (options.draw[0]) draw();
+    if (options.json[0]) json();
 }
