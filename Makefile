@@ -3,6 +3,7 @@
 #
 #     make demo FILE=book.txt
 #     make test CC=clang CFLAGS=-O1
+#     make replay TRACE=program.trace
 #     make install PREFIX=$HOME/.local
 
 CC ?= cc
@@ -11,6 +12,7 @@ CFLAGS ?= -O2
 CXXFLAGS ?= $(CFLAGS)
 PREFIX ?= /usr/local
 FILE ?= memmgr.h README.md LICENSE
+TRACE ?= build/out.trace
 
 TOOLS = CC='$(CC)' CXX='$(CXX)' CFLAGS='$(CFLAGS)' CXXFLAGS='$(CXXFLAGS)'
 COMPILE = $(CC) $(CFLAGS) -Wall -Wextra -pthread -I.
@@ -37,7 +39,12 @@ preload: ## build/libmemmgr.so: memmgr for any program, by LD_PRELOAD
 	@mkdir -p build
 	$(CC) $(CFLAGS) -Wall -Wextra -fPIC -shared -fno-builtin -fvisibility=hidden \
 	    -ffunction-sections -fdata-sections -Wl,--gc-sections \
-	    -o build/libmemmgr.so examples/preload/preload.c -pthread
+	    -o build/libmemmgr.so examples/preload/preload.c -pthread -ldl
+
+replay: ## a TRACE=file on libc malloc and on memmgr, with a picture of its memory over time
+	@mkdir -p build
+	@$(COMPILE) -DUSE_MEMORY_MGR -o build/replay examples/trace/replay.c
+	@build/replay --svg build/replay.svg '$(TRACE)'
 
 bench: preload ## speed, worst cases, packing and memory, against the allocators found here
 	$(TOOLS) sh tests/bench.sh
@@ -57,4 +64,4 @@ format: ## clang-format every source in place, if it is there
 	    find memmgr.h examples tests -name '*.[ch]' -o -name '*.cpp' | xargs clang-format -i; \
 	else echo 'clang-format is not installed: nothing done'; fi
 
-.PHONY: help demo test examples preload bench install clean format
+.PHONY: help demo test examples preload replay bench install clean format

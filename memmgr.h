@@ -50,6 +50,14 @@
 //   bin        what a thread has of one size: a stack of blocks, and slabs
 //   heap       a thread's bins
 //
+// and for blocks that are watched:
+//
+//   raw block  what the pool, or the thread's heap, knows of
+//   record     at its beginning: where the block was allocated, and freed
+//   guard      bytes before and behind the program's, that nobody is to change
+//   quarantine blocks that were freed and are not yet to be used again
+//   site       a place in the program: file and line, or an address of code
+//
 // HOW POOLS WORK
 //
 // A block has no header. What is known about it stands in the map, at its granule's place:
@@ -106,7 +114,59 @@
 // frees at the same time one takes effect and the other is reported, or is harmless.
 //
 // A block that was freed and has been handed out again is live: freeing it by its old pointer is
-// not a misuse that any allocator without tags in its pointers can see.
+// not a misuse that any allocator without tags in its pointers can see. Quarantine puts that off.
+//
+// WHEN SOMETHING IS WRONG
+//
+// All of it is off, and then costs nothing. With -DMEMMGR_DEBUG in every file every pool and all
+// general calls are watched, and reports name files and lines:
+//
+//     memmgr: MEMMGR_DOUBLE_FREE at a.c:7: 0x7f3...: the pointer points to memory that is free
+//     already, 24 bytes, allocated at a.c:5, freed at a.c:6, pool x
+//
+// Or only some: by a pool's flags, and by memmgr_watch for the general calls:
+//
+//   MEMMGR_POOL_TRACK        where each block was allocated and freed; leaks are told by site, the
+//                            largest first; without MEMMGR_DEBUG sites are addresses of code
+//   MEMMGR_POOL_GUARD        a byte changed just before or behind a block is MEMMGR_OVERRUN, when
+//                            the block is freed or resized, and in an audit (memmgr_check,
+//                            memmgr_pool_check). The block is freed all the same
+//   MEMMGR_POOL_QUARANTINE   a freed block that is written to is MEMMGR_USE_AFTER_FREE: in an
+//                            audit, and when it leaves quarantine, a quarter of a pool's bytes, or
+//                            16 MiB of general calls, later. It is not handed out before
+//   MEMMGR_POOL_FILL         fresh blocks are full of 0xCC, freed ones of 0xDD
+//
+// A watched block takes 64 bytes more, and 16 behind it with all but FILL; 48 and 16 on 32 bits. A
+// pool of watched blocks must not be moved. What memmgr cannot see is a stray write that touches
+// neither a guard nor a record, a read, and a free of an address that is another block's by now.
+//
+// AddressSanitizer and Valgrind see more. Compiled with the first, or run under the second,
+// memmgr tells them of every block and watches all of them; so a write beyond a block of a pool
+// is found as it happens. (A pool in a local array is to be destroyed before the function returns:
+// else its bytes stay poisoned.)
+//
+// memmgr_set_faults makes allocations fail on purpose, and memmgr_fail_each one after the other.
+//
+// TRACES
+//
+// memmgr_trace_start hands a stream of bytes to a writer: "memmgr trace 1" and a newline, then
+// events. A number is unsigned LEB128: seven bits a byte, lowest first, the eighth bit says that
+// there is more. An event is a byte, with its kind in the low four bits, and numbers:
+//
+//    0 END
+//    1 ALLOC    time, address, size, [alignment, as a power of two, if bit 5 is set], site
+//               (bit 4: the bytes were asked to be zero)
+//    2 FREE     time, address, site
+//    3 RESIZE   time, old address, new address, size, site
+//    4 FAIL     time, size, site: an allocation that there was no room for
+//    5 THREAD   number: what follows is that thread's; the first is 1
+//    6 HEAP     number, length, name: what follows is that heap's; 0: the general calls
+//    7 SITE     number, line, length, file; or number, 0, code address: so it is from here on
+//    8 CLEAR    time: the heap's blocks are freed, all at once
+//
+// A time is in nanoseconds since the event before. An address is the difference to the address
+// before it in the trace, 0 at first, as 2 d, or -2 d - 1 if it is negative. Site 0 is not known.
+// examples/trace has a reader.
 //
 // WHAT A CALL COSTS
 //
@@ -158,22 +218,23 @@
 // It reads downwards. A room opens with a line of // and >>name; what it defines carries its
 // name; it calls only the rooms above it.
 //
-//   config      the options                    map       the two bits of every granule
-//   attributes  how the API is declared        index     finds an entry with a long enough run
-//   types       structs of the API             segment   takes blocks from runs, gives them back
-//   api         its functions                  search    which run: good, first, best, custom
-//   platform    what compiler, what system     class     keeps freed blocks whole
-//   base        assertions, bits, atomics      pool      segments under one roof
-//   text        numbers without stdio          slab      a unit's blocks and their states
-//   layout      every struct, and a drawing    arena     units, where they come from
-//   os          maps memory, locks, threads    large     the pool of large blocks
-//   report      errors and their handler       heap      a thread's bins; other threads' frees
-//   site        where live blocks come from    single    one pool instead, where there is no OS
-//                                              stats     walk, numbers, audit
-//                                              draw      pictures, through a walk only
-//                                              public    the API: validate, lock, call, report
-//                                              libc      the API without the switch
-//                                              override  malloc and its family
+//   config      the options                        map       the two bits of every granule
+//   attributes  how the API is declared            index     finds an entry with a long run
+//   types       structs of the API                 segment   takes blocks from runs
+//   api         its functions                      search    which run: good, first, best
+//   platform    what compiler, what system         class     keeps freed blocks whole
+//   base        assertions, bits, atomics          pool      segments under one roof
+//   tool        tells ASan and Valgrind            slab      a unit's blocks, their states
+//   text        numbers without stdio              arena     units, where they come from
+//   layout      every struct, and a drawing        large     the pool of large blocks
+//   os          maps memory, locks, threads        heap      a thread's bins; others' frees
+//   report      errors and their handler           single    one pool instead, without an OS
+//   fault       failures on purpose                watch     records, quarantine, for all calls
+//   site        where live blocks come from        stats     walk, numbers, audit
+//   record      a watched block's record, guards   draw      pictures, through a walk only
+//   trace       writes events down                 public    the API: validate, lock, call
+//                                                  libc      the API without the switch
+//                                                  override  malloc and its family
 
 #ifndef MEMMGR_H
 #define MEMMGR_H
@@ -199,10 +260,17 @@
 //   MEMMGR_HUGE_PAGES        ask the system for huge pages; without it they are left to the system
 //   MEMMGR_OVERRIDE          define malloc, free and the rest, and C++'s new and delete, as well:
 //                            beside MEMMGR_IMPLEMENTATION, and with the switch
+//   MEMMGR_DEBUG             calls carry file and line; beside MEMMGR_IMPLEMENTATION also: TRACK,
+//                            GUARD and FILL for all pools and general calls, whose leaks are
+//                            reported at exit
+//   MEMMGR_NO_WATCH          nothing can be watched, traced, or made to fail: less code. The calls
+//                            are there, and do nothing
+//   MEMMGR_NO_TOOLS          AddressSanitizer and Valgrind are not told of anything
 //   MEMMGR_ASSERT(condition) what becomes of a bug of memmgr's own (default: nothing)
 //   MEMMGR_ABORT_ON_MISUSE   the default error handler aborts after its line, for leaks too
 //   MEMMGR_LOCK()            enter and leave one critical section around whatever needs a lock, for
-//   MEMMGR_UNLOCK()          systems whose locks memmgr does not know
+//   MEMMGR_UNLOCK()          systems whose locks memmgr does not know; where calls are watched it
+//                            is entered twice
 //   MEMMGR_API               stands before every public function (default: extern, or static)
 // clang-format on
 
@@ -280,6 +348,7 @@ typedef struct {
     size_t serial;    // of the allocation, where tracked: a thread's, or a pool's, count up; else 0
     size_t requested; // bytes asked for, where tracked; else equal to size
     size_t overhead;  // bytes around it that are its own: record, guards, rounding; else 0
+    size_t before;    // of these, the bytes before it
     const void *caller; // the code that allocated it, where tracked without a file; else NULL
 } memmgr_block;
 
@@ -305,10 +374,11 @@ typedef struct {
 
 typedef struct {
     size_t capacity;     // bytes: the whole buffer, or all that was mapped
-    size_t used;         // bytes: the sum of the usable sizes of live blocks
+    size_t used;         // bytes: the sum of the usable sizes of live blocks; where they are
+                         // watched with what goes before and behind them
     size_t free;         // bytes: what can still be handed out
     size_t largest_free; // bytes: a request of this size succeeds now
-    size_t overhead;     // bytes: capacity - used - free
+    size_t overhead;     // bytes: capacity - used - free; blocks in quarantine among them
     size_t peak_used;    // bytes: the most that `used` has been
     size_t requested;    // bytes: what callers asked for, where tracked; else equal to used
     size_t live_blocks, allocations, frees, failures, misuses; // counts. Of general calls those
@@ -400,14 +470,14 @@ MEMMGR_GENERAL void *memmgr_realloc(void *ptr, size_t size);
 MEMMGR_API void *memmgr_aligned_alloc(size_t alignment, size_t size);
 
 // Frees a block. NULL does nothing. Anything that is not a live block is reported, and nothing is
-// changed.
+// changed. A block whose guards were written to is reported, and freed.
 MEMMGR_GENERAL void memmgr_free(void *ptr);
 
 // As memmgr_free, for callers who know the size they asked for (C23). The size is not relied upon.
 MEMMGR_GENERAL void memmgr_free_sized(void *ptr, size_t size);
 
-// Bytes that may be used at `ptr`, at least what was asked for; 0 for NULL. A pointer that is not a
-// live block is reported, and 0 returned.
+// Bytes that may be used at `ptr`, at least what was asked for, and just that where the block is
+// watched; 0 for NULL. A pointer that is not a live block is reported, and 0 returned.
 MEMMGR_API size_t memmgr_usable_size(const void *ptr);
 
 // A snapshot of the whole process. Without the switch: what the C library tells, else zeros. NULL
@@ -419,8 +489,10 @@ MEMMGR_API void memmgr_stats_get(memmgr_stats *out);
 // are known. Without a call most of it goes back after about a second, by the way.
 MEMMGR_API size_t memmgr_trim(void);
 
-// Audits the general calls' memory. MEMMGR_OK, or MEMMGR_CORRUPT (reported). No other thread may be
-// in a call meanwhile. Cost: linear in the memory.
+// Audits the general calls' memory, and the guards and the quarantine of blocks that are watched.
+// MEMMGR_OK, or what was found first: MEMMGR_CORRUPT, MEMMGR_OVERRUN, MEMMGR_USE_AFTER_FREE. Each
+// is reported, and what is found in blocks put right again. No other thread may be in a call
+// meanwhile. Cost: linear in the memory.
 MEMMGR_API memmgr_error memmgr_check(void);
 
 // Shows every live and every free block of the general calls, as memmgr_pool_walk. `visit` must
@@ -430,12 +502,14 @@ MEMMGR_API bool memmgr_walk(memmgr_visitor visit, void *ctx);
 // Draws them through `write`, which must make no general call: as memmgr_pool_draw.
 MEMMGR_API void memmgr_draw(memmgr_picture kind, memmgr_writer write, void *ctx);
 #ifndef MEMMGR_NO_STDIO
-// The statistics and the text picture. out NULL: stdout.
+// The statistics and the text picture, in colour on a terminal. out NULL: stdout.
 MEMMGR_API void memmgr_print(FILE *out);
 #endif
 
-// Reports every live block as a leak, 16 of them one by one and the rest as one report with a NULL
-// pointer: to be called at the end of a program. Returns how many there are.
+// Reports every live block as a leak: where they are tracked the 16 sites that hold most, one
+// report each; else 16 blocks one by one; and the rest as one report with a NULL pointer. To be
+// called at the end of a program, or at any time. Returns how many blocks there are. Cost: linear
+// in the memory, and 18 KiB of stack.
 MEMMGR_API size_t memmgr_leaks(void);
 
 // From now on fresh blocks are filled with 0xCC and freed ones with 0xDD, or not any more. Slow; to
@@ -443,13 +517,14 @@ MEMMGR_API size_t memmgr_leaks(void);
 MEMMGR_API void memmgr_set_fill(bool fill);
 
 // Watches the general calls from now on, as a pool is with these flags: any of MEMMGR_POOL_FILL,
-// _TRACK, _GUARD, _QUARANTINE; 0: fresh blocks are as always. To be called before there is a second
+// _TRACK, _GUARD, _QUARANTINE; 0: fresh blocks are as always. With MEMMGR_DEBUG those that it
+// stands for are always among them. To be called before there is a second
 // thread; blocks that were there before are not watched. Any other flag is reported. Without the
 // switch nothing is done. See "WHEN SOMETHING IS WRONG" in the manual.
 MEMMGR_API void memmgr_watch(unsigned flags);
 
 // Makes general allocations fail on purpose, from now on, in all threads. NULL: none any more. A
-// realloc that is not to shrink is one allocation. Failures are counted as such.
+// realloc that is to grow is one allocation. Failures are counted as such.
 MEMMGR_API void memmgr_set_faults(const memmgr_faults *faults);
 
 // Runs `job` until it has met no failure: the first time its first allocation from `pool` fails
@@ -491,9 +566,8 @@ MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr
 // up to desc->limit. NULL when the source has none, or the limit is less than the capacity.
 MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_desc *desc);
 
-// Ends a pool and gives its memory back. Live blocks are reported as leaks, 16 of them one by one
-// and the rest as one report with a NULL pointer; returns how many there were. NULL: 0. Cost:
-// linear in the pool.
+// Ends a pool and gives its memory back. Live blocks are reported as leaks, as memmgr_leaks does;
+// returns how many there were. NULL: 0. Cost: linear in the pool.
 MEMMGR_API size_t memmgr_pool_destroy(memmgr_pool *pool);
 
 // Frees every block at once. Cost: that of memmgr_pool_init.
@@ -534,14 +608,14 @@ MEMMGR_API bool memmgr_pool_owns(const memmgr_pool *pool, const void *ptr);
 // than good fit linear in the pool. `out` NULL does nothing.
 MEMMGR_API void memmgr_pool_stats(const memmgr_pool *pool, memmgr_stats *out);
 
-// Two of its numbers. Cost: constant.
+// Two of its numbers. Cost: constant, but for what is in quarantine.
 MEMMGR_API size_t memmgr_pool_bytes_used(const memmgr_pool *pool);
 MEMMGR_API size_t memmgr_pool_bytes_free(const memmgr_pool *pool);
 
 // A request of this size succeeds now, at default alignment. As memmgr_pool_stats.
 MEMMGR_API size_t memmgr_pool_largest_free(const memmgr_pool *pool);
 
-// Audits everything the pool knows about itself. MEMMGR_OK, or MEMMGR_CORRUPT (reported). Cost:
+// Audits everything the pool knows about itself, and its watched blocks: as memmgr_check. Cost:
 // linear in the pool.
 MEMMGR_API memmgr_error memmgr_pool_check(const memmgr_pool *pool);
 
@@ -550,11 +624,13 @@ MEMMGR_API memmgr_error memmgr_pool_check(const memmgr_pool *pool);
 MEMMGR_API bool memmgr_pool_walk(const memmgr_pool *pool, memmgr_visitor visit, void *ctx);
 
 // Draws the pool through `write`, called many times, which must not call the pool: a text picture
-// 80 columns wide, or a whole SVG document.
+// 80 columns wide, or a whole SVG document. In the map a letter stands for a block's size where it
+// begins, and = where it goes on; the legend below it says the rest. Where blocks are tracked the
+// sites that hold most are told, too.
 MEMMGR_API void memmgr_pool_draw(const memmgr_pool *pool, memmgr_picture kind, memmgr_writer write,
                                  void *ctx);
 #ifndef MEMMGR_NO_STDIO
-// The statistics and the text picture. out NULL: stdout.
+// The statistics and the text picture, in colour on a terminal. out NULL: stdout.
 MEMMGR_API void memmgr_pool_print(const memmgr_pool *pool, FILE *out);
 #endif
 
@@ -584,8 +660,8 @@ MEMMGR_API size_t memmgr_pool_usable_size_at(const memmgr_pool *pool, const void
 
 // Bytes of a buffer in which requests never fail, as long as the live blocks' sizes, each rounded
 // up to 16 (and 0 to 16), sum to at most `max_live_bytes` and none is over `max_block`: good fit,
-// default alignment. 0 when no buffer is large enough, or `max_block` is above 1.75 GiB. See "HOW
-// LARGE A POOL" in the manual.
+// default alignment; a block that is watched counts 80 bytes more. 0 when no buffer is large
+// enough, or `max_block` is above 1.75 GiB. See "HOW LARGE A POOL" in the manual.
 MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block);
 
 // --- Errors.
@@ -2604,6 +2680,7 @@ MMI_FN memmgr_block mmi_record_shown(const mmi_record *record, size_t raw_size) 
     bool live = mmi_atomic_byte(&record->state) == MMI_RECORD_LIVE;
     memmgr_block shown = mmi_block_shown(mmi_record_block(record), record->requested, live);
     shown.overhead = raw_size - record->requested;
+    shown.before = mmi_record_front(record->shift);
     shown.serial = record->serial;
     mmi_report_caller(from, &shown.file, &shown.line, &shown.caller);
     return shown;
@@ -5472,10 +5549,13 @@ MMI_COLD bool mmi_heap_free_other(void *ptr) {
 MMI_INLINE bool mmi_heap_is_live(const void *ptr) {
     const mmi_heap *heap = mmi_heap_mine;
     size_t number = ((uintptr_t)ptr - heap->base) >> MMI_UNIT_SHIFT;
-    const mmi_slab *slab = &heap->units[number];
+    const mmi_slab *slab = NULL;
     unsigned size_index;
     bool starts;
-    if (MMI_UNLIKELY(number >= heap->unit_count)) slab = mmi_arena_find((uintptr_t)ptr);
+    if (MMI_LIKELY(number < heap->unit_count))
+        slab = &heap->units[number];
+    else
+        slab = mmi_arena_find((uintptr_t)ptr);
     if (!slab || !mmi_heap_owner(slab)) return false;
     const uint8_t *state = mmi_slab_state_any(slab, (uintptr_t)ptr, &size_index, &starts);
     return starts && mmi_atomic_byte(state) == mmi_slab_live(size_index);
@@ -7086,24 +7166,20 @@ MMI_FN void mmi_draw_pour_part(mmi_draw_map *map, size_t size, unsigned look) {
     }
 }
 
-// A block's overhead is drawn in front of it, where most of it is. How much of it is behind is not
-// told, so a block begins where the one before ended, if it can.
+// A block with what lies before and behind it, which is slack.
 MMI_FN bool mmi_draw_pour(const memmgr_block *block, void *ctx) {
     mmi_draw_map *map = (mmi_draw_map *)ctx;
     uintptr_t address = (uintptr_t)block->address;
     size_t unasked = mmi_draw_unasked(block);
-    if (address == 0)
-        map->next = 0;
-    else if (address - map->next > block->overhead)
-        map->next = address - block->overhead;
+    map->next = address != 0 ? address - block->before : 0;
     if (!block->live) {
         mmi_draw_pour_part(map, block->size + block->overhead, MMI_DRAW_FREE);
         return true;
     }
-    mmi_draw_pour_part(map, block->overhead, MMI_DRAW_SLACK);
+    mmi_draw_pour_part(map, block->before, MMI_DRAW_SLACK);
     map->starts = true; // there is always room for a byte in the cell being filled
     mmi_draw_pour_part(map, block->size - unasked, mmi_draw_tone(block->size));
-    mmi_draw_pour_part(map, unasked, MMI_DRAW_SLACK);
+    mmi_draw_pour_part(map, unasked + block->overhead - block->before, MMI_DRAW_SLACK);
     return true;
 }
 
@@ -8395,7 +8471,7 @@ MEMMGR_API void memmgr_watch(unsigned flags) {
                             MEMMGR_POOL_QUARANTINE))
         (void)mmi_public_heap_misuse(MEMMGR_BAD_ARGUMENT, NULL, NULL, 0, MMI_CALLER);
     else if (MMI_WATCH)
-        mmi_watch_set(flags);
+        mmi_watch_set(flags | MMI_WATCH_DEFAULT);
 }
 
 MEMMGR_API void memmgr_set_fill(bool fill) {

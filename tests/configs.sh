@@ -65,6 +65,10 @@ c_matrix()
         build_and_run $cc -std=c11 -O0 $warnings $mode -DMEMMGR_NO_STDIO tests/smoke.c -pthread
         build_and_run $cc -std=c11 -O0 $warnings $mode -DMEMMGR_NO_STDIO $one_thread \
             -DMEMMGR_STATIC tests/smoke.c
+        for watch in -DMEMMGR_DEBUG -DMEMMGR_NO_WATCH '-DMEMMGR_DEBUG -DMEMMGR_NO_WATCH' \
+            '-DMEMMGR_DEBUG -DMEMMGR_NO_TOOLS' "-DMEMMGR_DEBUG $one_thread"; do
+            build_and_run $cc -std=c11 -O1 $warnings $mode $watch tests/smoke.c -pthread
+        done
         for standard in c99 c11 c17; do
             compile_only $cc -std=$standard $warnings $mode -DSMOKE_HEADER_ONLY tests/smoke.c
         done
@@ -73,12 +77,17 @@ c_matrix()
     build_and_run $cc -std=c99 -O0 $warnings $on -DMEMMGR_NO_OS $one_thread tests/smoke.c
     build_and_run $cc -std=c11 -O1 $warnings $on -DMEMMGR_NO_OS $one_thread -DMEMMGR_NO_STDIO \
         -DMEMMGR_STATIC_HEAP_SIZE=20000 tests/smoke.c
+    for watch in -DMEMMGR_DEBUG -DMEMMGR_NO_WATCH; do
+        build_and_run $cc -std=c99 -O1 $warnings $on -DMEMMGR_NO_OS $one_thread $watch tests/smoke.c
+    done
     # Debian keeps the kernel's headers where a 32-bit compiler does not look for them.
     narrow=-m32
     works $cc $narrow || narrow="-m32 -isystem /usr/include/$(uname -m)-linux-gnu"
     if works $cc $narrow; then
         for mode in "" $on; do
             build_and_run $cc $narrow -std=c11 -O2 $warnings $mode tests/smoke.c -pthread
+            build_and_run $cc $narrow -std=c11 -O2 $warnings $mode -DMEMMGR_DEBUG tests/smoke.c \
+                -pthread
             build_and_run $cc $narrow -std=c11 -O2 $warnings $mode tests/test_pool.c -pthread
             build_and_run $cc $narrow -std=c11 -O2 $warnings $mode tests/test_edges.c -pthread
         done
@@ -98,6 +107,9 @@ cxx_matrix()
         done
         build_and_run $cxx -x c++ -std=c++11 -O1 $warnings $mode $one_thread -DMEMMGR_NO_STDIO \
             -DMEMMGR_STATIC tests/smoke.c
+        for watch in -DMEMMGR_DEBUG -DMEMMGR_NO_WATCH; do
+            build_and_run $cxx -x c++ -std=c++11 -O1 $warnings $mode $watch tests/smoke.c -pthread
+        done
     done
     build_and_run $cxx -x c++ -std=c++11 -O1 $warnings $on -DMEMMGR_NO_OS $one_thread tests/smoke.c
 }

@@ -95,10 +95,12 @@ stage_preload()
 {
     if [ "$(uname)" != Linux ]; then
         echo '  preload: skipped, not on Linux'
-    elif $CC -O2 -fPIC -shared -fno-builtin -o "$out/libmemmgr.so" examples/preload/preload.c -pthread \
+    elif $CC -O2 -fPIC -shared -fno-builtin -o "$out/libmemmgr.so" examples/preload/preload.c -pthread -ldl \
         >"$out/preload.log" 2>&1; then
         run_program preload sh tests/preload/run.sh "$out/libmemmgr.so"
         grep skipped "$out/preload.log"
+        run_program watched sh tests/preload/watched.sh "$out/libmemmgr.so"
+        grep skipped "$out/watched.log"
     else
         sed 's/^/    /' "$out/preload.log"
         echo '  preload                      0 passed, 1 failed'

@@ -101,7 +101,7 @@ says ': 10 us, 2 threads, 1 pool: words' \
     '        16 B            2  ########################################' \
     '  src/<beta>&.c:20                       195 KiB            2         0 B' \
     '  src/alpha.c:10                         5.0 KiB            2         0 B' \
-    '  /usr/bin/known+0x2034                 68.4 KiB            2    68.4 KiB' \
+    '  /usr/bin/known+0x2033                 68.4 KiB            2    68.4 KiB' \
     '  (not known)                               16 B            1         0 B' \
     '  live at the end, bytes                  70000          70000' \
     '  live at the end, blocks                     1              1'

@@ -221,7 +221,7 @@ class Block:
     def __init__(self, kind, start, size, data=None):
         self.kind, self.start, self.size, self.live = kind, start, size, kind == LIVE
         self.data = data  # its bytes, where they have been read
-        self.record, self.overwritten, self.overhead = None, False, 0
+        self.record, self.overwritten, self.overhead, self.before = None, False, 0, 0
 
 class Segment:
     def __init__(self, address, where):
@@ -389,6 +389,7 @@ def watch(block, pool=None):
         name = QUARANTINED if block.live and record.state != RECORD_LIVE else block.kind
         watched = Block(name, block.start + front, record.requested)
         watched.record, watched.overhead = record, block.size - record.requested
+        watched.before = front
         return watched
     if block.live and pool and pool.flags & WATCHED:
         watched = Block(LIVE, block.start + front, block.size - front)
@@ -463,13 +464,13 @@ class Picture:
         self.filled, self.slack, self.tones = 0, 0, [0] * TONES
 
     def pour_block(self, block):
-        if not 0 <= block.start - self.next <= block.overhead:
-            self.next = block.start - block.overhead
+        self.next = block.start - block.before
         if not block.live:
             return self.pour(block.size + block.overhead, None)
-        self.pour(block.overhead, TONES)
+        self.pour(block.before, TONES)
         self.starts = True
-        return self.pour(block.size, min(TONES - 1, ((block.size - 1) // 64).bit_length() + 1 >> 1))
+        self.pour(block.size, min(TONES - 1, ((block.size - 1) // 64).bit_length() + 1 >> 1))
+        return self.pour(block.overhead - block.before, TONES)
 
     def pour(self, size, look):
         """So many bytes of a tone, of slack (TONES), or free (None)."""

@@ -676,10 +676,11 @@ static SiteName site_name(const Trace *trace, uint32_t number, size_t width) {
     if (site->line) {
         snprintf(tail, sizeof tail, ":%llu", (unsigned long long)site->line);
     } else {
-        const Module *module = find_module(trace, site->code, &base);
+        uint64_t call = site->code - (site->code != 0); // code is where a call returns to
+        const Module *module = find_module(trace, call, &base);
         if (module) text = module->path;
         snprintf(tail, sizeof tail, "%s0x%llx", module ? "+" : "",
-                 (unsigned long long)(site->code - base));
+                 (unsigned long long)(call - base));
     }
     size_t room = width - strlen(tail), dots = text.length > room ? 3 : 0;
     if (dots) text = (Text){text.bytes + text.length - (room - dots), room - dots};
