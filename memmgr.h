@@ -159,7 +159,7 @@
 //    2 FREE     time, address, site
 //    3 RESIZE   time, old address, new address, size, site
 //    4 FAIL     time, size, site: an allocation that there was no room for
-//    5 THREAD   number: what follows is that thread's; the first is 1
+//    5 THREAD   number: what follows is that thread's
 //    6 HEAP     number, length, name: what follows is that heap's; 0: the general calls
 //    7 SITE     number, line, length, file; or number, 0, code address: so it is from here on
 //    8 CLEAR    time: the heap's blocks are freed, all at once
@@ -481,7 +481,8 @@ MEMMGR_GENERAL void memmgr_free_sized(void *ptr, size_t size);
 MEMMGR_API size_t memmgr_usable_size(const void *ptr);
 
 // A snapshot of the whole process. Without the switch: what the C library tells, else zeros. NULL
-// does nothing.
+// does nothing. Where calls are watched no other thread should be in one: `requested` is counted
+// block by block.
 MEMMGR_API void memmgr_stats_get(memmgr_stats *out);
 
 // Gives idle memory back to the operating system: what the calling thread keeps for itself, what
@@ -523,8 +524,9 @@ MEMMGR_API void memmgr_set_fill(bool fill);
 // switch nothing is done. See "WHEN SOMETHING IS WRONG" in the manual.
 MEMMGR_API void memmgr_watch(unsigned flags);
 
-// Makes general allocations fail on purpose, from now on, in all threads. NULL: none any more. A
-// realloc that is to grow is one allocation. Failures are counted as such.
+// Makes general allocations fail on purpose, from now on: those of this thread, and of threads that
+// have not made a call yet. NULL: none any more. A realloc that is to grow is one allocation.
+// Failures are counted as such.
 MEMMGR_API void memmgr_set_faults(const memmgr_faults *faults);
 
 // Runs `job` until it has met no failure: the first time its first allocation from `pool` fails
@@ -541,8 +543,9 @@ MEMMGR_API void memmgr_trace_stop(void);
 // The statistics as one JSON object, by size class: see memmgr_pool_json.
 MEMMGR_API void memmgr_json(memmgr_writer write, void *ctx);
 
-// The same calls with the place in the program that they are made from: `file` is not copied; line
-// 0: not known. With MEMMGR_DEBUG the calls above are macros for these.
+// The same calls with the place in the program that they are made from: `file` is not copied, and
+// must be there as long as its blocks, and memory that they lay in, may be reported; line 0: not
+// known. With MEMMGR_DEBUG the calls above are macros for these.
 MEMMGR_GENERAL void *memmgr_malloc_at(size_t size, const char *file, int line);
 MEMMGR_GENERAL void *memmgr_calloc_at(size_t count, size_t size, const char *file, int line);
 MEMMGR_GENERAL void *memmgr_realloc_at(void *ptr, size_t size, const char *file, int line);
@@ -667,8 +670,8 @@ MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block);
 // --- Errors.
 
 // Called for every misuse and leak, without locks held, from whichever thread found it; it may call
-// memmgr. NULL restores the default, which writes one line to stderr. Set it before other threads
-// start.
+// memmgr, but not end the pool that it is told about. NULL restores the default, which writes one
+// line to stderr. Set it before other threads start.
 MEMMGR_API void memmgr_set_error_handler(memmgr_error_handler handler, void *ctx);
 
 MEMMGR_API const char *memmgr_error_name(memmgr_error error); // "MEMMGR_DOUBLE_FREE"; never NULL
@@ -1630,10 +1633,11 @@ struct memmgr_pool {
     size_t sweep_below;     // bytes in use: below it a growing pool looks for empty segments
     size_t allocations, frees, failures, misuses;
     mmi_faults faults;
-    struct mmi_quarantine *quarantine; // NULL: there is none
+    uintptr_t quarantine; // its mmi_quarantine; 0: there is none
 };
 
 #define MMI_POOL_CREATED (1u << 31) // in desc.flags: the memory is the pool's own
+#define MMI_POOL_ENDING (1u << 30)  // memmgr_pool_destroy has begun
 
 // Flags that take a block's calls through the room watch; and those that give it a record.
 #if MMI_WATCH
@@ -1673,16 +1677,18 @@ typedef struct {
     const char *file, *freed_file; // with line 0: addresses of code, or NULL
     uint32_t line, freed_line;
     size_t requested, serial;
-    uint32_t check; // of what does not change in the block's life, and its address
-    uint8_t state;  // MMI_RECORD_...
+    uint32_t check; // of all but `state`, and the record's address
+    uint16_t state; // MMI_RECORD_...
     uint8_t shift;  // the block's alignment is 1 << shift
     uint8_t lost;   // 1: the record had been overwritten; `requested` is a guess, and nothing else
-    uint8_t unused; // is known
+                    // is known
 } mmi_record;
 
-enum { MMI_RECORD_LIVE = 0x51, MMI_RECORD_FREED = 0x52, MMI_RECORD_QUARANTINED = 0x53 };
+// Eight bits and more from one to the other.
+enum { MMI_RECORD_LIVE = 0x51AE, MMI_RECORD_FREED = 0xA659, MMI_RECORD_QUARANTINED = 0x3CC3 };
 
 #define MMI_GUARD ((size_t)16)
+#define MMI_GUARD_MOST ((size_t)4096) // before a block with a large alignment
 #define MMI_GUARD_BYTE 0xFD
 #define MMI_RECORD_SIZE ((sizeof(mmi_record) + MMI_GRANULE - 1) & ~(MMI_GRANULE - 1))
 #define MMI_FRONT (MMI_RECORD_SIZE + MMI_GUARD) // without an alignment above 16
@@ -1701,6 +1707,7 @@ typedef struct {
 typedef struct mmi_quarantine {
     size_t room, first, count; // items
     size_t bytes, limit;
+    uintptr_t seal;    // of what does not change: it may be overwritten, too
     mmi_held items[1]; // `room` of them
 } mmi_quarantine;
 
@@ -2564,24 +2571,38 @@ MMI_INLINE char *mmi_record_block(const mmi_record *record) {
 
 // The check of a record, or a copy of one, that lies at an address.
 MMI_INLINE uint32_t mmi_record_sum(const mmi_record *record, uintptr_t address) {
-    uint64_t sum = (uint64_t)(uintptr_t)record->file ^ (uint64_t)record->line << 40;
-    sum = sum * UINT64_C(0x9E3779B97F4A7C15) ^ (uint64_t)address;
-    sum += (uint64_t)record->requested << 8 ^ (uint64_t)record->serial << 32 ^ record->shift;
-    return (uint32_t)(sum * UINT64_C(0xD6E8FEB86659FD93) >> 32) ^ record->lost;
+    const uint64_t odd = UINT64_C(0x9E3779B97F4A7C15); // products keep all that is in their factors
+    uint64_t sum = (uint64_t)(uintptr_t)record->file ^ (uint64_t)record->line << 32;
+    sum = sum * odd + (uint64_t)(uintptr_t)record->freed_file;
+    sum = sum * odd + record->requested;
+    sum = sum * odd + record->serial;
+    sum += ((uint64_t)record->freed_line << 32) + ((uint64_t)record->lost << 8) + record->shift;
+    return (uint32_t)((sum ^ (uint64_t)address) * odd >> 32) ^ (uint32_t)sum;
 }
 
 MMI_INLINE bool mmi_record_is_valid(const mmi_record *record) {
-    return record->shift < 8 * sizeof(size_t) &&
+    uint16_t state = mmi_atomic_half(&record->state);
+    bool known =
+        state == MMI_RECORD_LIVE || state == MMI_RECORD_QUARANTINED || state == MMI_RECORD_FREED;
+    return MMI_LIKELY(known) && record->shift < 8 * sizeof(size_t) &&
            record->check == mmi_record_sum(record, (uintptr_t)record);
+}
+
+// Bytes of the guard before a block: what lies between it and the record, but no more than some.
+MMI_INLINE size_t mmi_record_guard_size(const mmi_record *record) {
+    size_t size = mmi_record_front(record->shift) - MMI_RECORD_SIZE;
+    return size <= MMI_GUARD_MOST ? size : MMI_GUARD_MOST;
 }
 
 // Writes the guards of a block that is its raw block's, too far behind it where it is a guess.
 MMI_INLINE void mmi_record_write_guards(mmi_record *record) {
-    char *block = mmi_record_block(record), *front = (char *)record + MMI_RECORD_SIZE;
-    if (MMI_LIKELY(record->shift <= MMI_GRANULE_SHIFT))
-        mmi_bytes_fill(front, MMI_GUARD_BYTE, MMI_GUARD);
-    else
-        mmi_bytes_fill(front, MMI_GUARD_BYTE, (size_t)(block - front));
+    char *block = mmi_record_block(record);
+    if (MMI_LIKELY(record->shift <= MMI_GRANULE_SHIFT)) {
+        mmi_bytes_fill(block - MMI_GUARD, MMI_GUARD_BYTE, MMI_GUARD);
+    } else {
+        size_t before = mmi_record_guard_size(record);
+        mmi_bytes_fill(block - before, MMI_GUARD_BYTE, before);
+    }
     if (!record->lost) mmi_bytes_fill(block + record->requested, MMI_GUARD_BYTE, MMI_GUARD);
 }
 
@@ -2595,20 +2616,32 @@ MMI_INLINE void mmi_record_write(mmi_record *record, unsigned shift, size_t requ
     record->requested = requested;
     record->serial = serial;
     record->shift = (uint8_t)shift;
-    record->lost = record->unused = 0;
+    record->lost = 0;
     record->check = mmi_record_sum(record, (uintptr_t)record);
-    mmi_atomic_byte_store(&record->state, MMI_RECORD_LIVE);
+    mmi_atomic_half_store(&record->state, MMI_RECORD_LIVE);
     mmi_record_write_guards(record);
 }
 
-// Makes a record good that was overwritten. What is left to know is the raw block's size.
-MMI_COLD void mmi_record_rewrite(mmi_record *record, size_t raw_size) {
-    uint8_t state = record->state;
-    if (state != MMI_RECORD_QUARANTINED) state = MMI_RECORD_LIVE;
-    mmi_record_write(record, MMI_GRANULE_SHIFT, raw_size - MMI_FRONT - MMI_GUARD, 0, MMI_NOBODY);
+// Makes a record good that was overwritten. What is left to know is the raw block's size, and
+// perhaps where in it the block begins.
+MMI_COLD void mmi_record_rewrite(mmi_record *record, size_t raw_size, unsigned shift) {
+    uint16_t state = record->state;
+    size_t around = mmi_record_front(shift) + MMI_GUARD;
+    mmi_record_write(record, shift, raw_size > around ? raw_size - around : 0, 0, MMI_NOBODY);
     record->lost = 1;
     record->check = mmi_record_sum(record, (uintptr_t)record);
-    record->state = state;
+    if (state == MMI_RECORD_QUARANTINED) record->state = state;
+}
+
+// May a block that starts at an address belong to a record? Then it is aligned to 1 << *shift.
+MMI_COLD bool mmi_record_may_have(const mmi_record *record, const void *block, unsigned *shift) {
+    size_t front = (uintptr_t)block - (uintptr_t)record;
+    *shift = MMI_GRANULE_SHIFT;
+    if (front > MMI_FRONT) *shift = mmi_bits_lowest(front);
+    if (front == mmi_record_front(*shift)) return true;
+    while (++*shift < 8 * sizeof(size_t) - 1 && mmi_record_front(*shift) <= front)
+        if (mmi_record_front(*shift) == front) return true;
+    return false;
 }
 
 // The first of some bytes that has not a value; `size` when all have.
@@ -2642,10 +2675,9 @@ MMI_INLINE bool mmi_record_is_guarded(const mmi_record *record) {
 
 // Are both guards as they were? Else the first byte that is not, from the block's start.
 MMI_FN bool mmi_record_guards_hold(const mmi_record *record, ptrdiff_t *offset) {
-    const char *block = mmi_record_block(record), *front = (const char *)record + MMI_RECORD_SIZE;
-    size_t before = (size_t)(block - front), at = before;
-    if (!mmi_record_guard_holds(front) || before != MMI_GUARD)
-        at = mmi_record_differs(front, before, MMI_GUARD_BYTE);
+    const char *block = mmi_record_block(record);
+    size_t before = mmi_record_guard_size(record);
+    size_t at = mmi_record_differs(block - before, before, MMI_GUARD_BYTE);
     if (at != before) {
         *offset = (ptrdiff_t)at - (ptrdiff_t)before;
         return false;
@@ -2677,7 +2709,7 @@ MMI_FN void mmi_record_describe(const mmi_record *record, memmgr_report *report)
 
 MMI_FN memmgr_block mmi_record_shown(const mmi_record *record, size_t raw_size) {
     mmi_caller from = {record->file, record->line};
-    bool live = mmi_atomic_byte(&record->state) == MMI_RECORD_LIVE;
+    bool live = mmi_atomic_half(&record->state) == MMI_RECORD_LIVE;
     memmgr_block shown = mmi_block_shown(mmi_record_block(record), record->requested, live);
     shown.overhead = raw_size - record->requested;
     shown.before = mmi_record_front(record->shift);
@@ -2856,8 +2888,9 @@ MMI_FN void mmi_trace_resize(const memmgr_pool *pool, const void *from, const vo
 MMI_FN void mmi_trace_clear(const memmgr_pool *pool) {
     unsigned site;
     if (!mmi_trace_is_on()) return;
-    if (mmi_trace_begin(MMI_TRACE_CLEAR, pool, MMI_NOBODY, &site))
-        mmi_lock_release(&mmi_trace.lock);
+    if (!mmi_trace_begin(MMI_TRACE_CLEAR, pool, MMI_NOBODY, &site)) return;
+    mmi_trace.heap = &mmi_trace; // there may be another pool in its place
+    mmi_lock_release(&mmi_trace.lock);
 }
 
 // False when there is one already.
@@ -4233,7 +4266,7 @@ MMI_FN void mmi_pool_reset(memmgr_pool *pool) {
     mmi_pool_close(pool, mmi_pool_first(pool));
     pool->frees = pool->allocations;
     pool->used = 0;
-    pool->quarantine = NULL;
+    pool->quarantine = 0;
 }
 
 // Ends the pool's life. Its memory goes back to where it came from; a caller's buffer stays.
@@ -5406,6 +5439,13 @@ MMI_COLD void *mmi_heap_failed(void) {
     mmi_os_no_memory();
     return NULL;
 }
+MMI_COLD void mmi_heap_forget_failure(void) {
+    mmi_atomic_word_add(&mmi_heap_all.failures, 0 - (uintptr_t)1);
+}
+MMI_FN size_t mmi_heap_failures(void) { return mmi_atomic_word(&mmi_heap_all.failures); }
+
+// Has no block been handed out yet?
+MMI_FN bool mmi_heap_is_new(void) { return !mmi_heap_all.all && !mmi_large.pool; }
 
 // The top of a stack that is not empty.
 MMI_INLINE void *mmi_heap_pop(mmi_bin *bin) {
@@ -5712,6 +5752,17 @@ MMI_COLD void *mmi_heap_failed(void) {
     return NULL;
 }
 
+MMI_COLD void mmi_heap_forget_failure(void) {
+    memmgr_pool *pool = mmi_heap_enter();
+    if (pool) pool->failures--;
+    mmi_heap_leave();
+}
+
+MMI_FN size_t mmi_heap_failures(void) { return mmi_heap_pool ? mmi_heap_pool->failures : 0; }
+
+// Has no block been handed out yet?
+MMI_FN bool mmi_heap_is_new(void) { return !mmi_heap_pool; }
+
 MMI_FN void *mmi_heap_alloc(size_t size) { return mmi_heap_alloc_aligned(MMI_GRANULE, size); }
 
 MMI_FN void *mmi_heap_calloc(size_t bytes) {
@@ -5818,10 +5869,12 @@ typedef struct {
     (MMI_DEBUG ? (unsigned)(MEMMGR_POOL_TRACK | MEMMGR_POOL_GUARD | MEMMGR_POOL_FILL) : 0u)
 
 static struct {
-    unsigned flags;             // MEMMGR_POOL_...
-    mmi_faults faults;          // under mmi_heap_watch_lock
-    mmi_quarantine *quarantine; // the same; NULL until it is needed
-} mmi_watch_general = {MMI_WATCH_DEFAULT, {0, 0, 0}, NULL};
+    unsigned flags;       // MEMMGR_POOL_...
+    bool all;             // no block is there that has no record
+    uint8_t fails;        // faults are set; may be asked without the lock
+    mmi_faults faults;    // under mmi_heap_watch_lock
+    uintptr_t quarantine; // its mmi_quarantine, 0 until it is needed: the same
+} mmi_watch_general = {MMI_WATCH_DEFAULT, MMI_WATCH_DEFAULT != 0, 0, {0, 0, 0}, 0};
 
 // What flags stand for when a tool is there, or calls are watched by default.
 MMI_FN unsigned mmi_watch_flags_for(unsigned flags) {
@@ -5850,13 +5903,15 @@ MMI_FN void mmi_watch_leave(const memmgr_pool *pool) {
 
 // --- what was found
 
-// Counts a misuse, and notes it. Returns its error.
+// Counts a misuse, and notes it. Returns its error. What there is no room for is left to be found
+// the next time: callers that look at several blocks stop then.
 MMI_COLD memmgr_error mmi_watch_note(mmi_findings *found, const memmgr_report *report) {
+    if (found->count == MMI_FINDINGS) return report->error;
     if (report->pool)
         ((memmgr_pool *)(uintptr_t)report->pool)->misuses++;
     else
         mmi_heap_note_misuse();
-    if (found->count < MMI_FINDINGS) found->reports[found->count++] = *report;
+    found->reports[found->count++] = *report;
     return report->error;
 }
 
@@ -5878,9 +5933,15 @@ MMI_COLD void mmi_watch_send(const mmi_findings *found) {
 
 // --- raw blocks
 
-// Is it the one that the quarantine's list lies in?
+// The quarantine, or NULL. What is in it is behind the lock.
+MMI_INLINE mmi_quarantine *mmi_watch_quarantine(const memmgr_pool *pool) {
+    if (pool) return (mmi_quarantine *)pool->quarantine;
+    return (mmi_quarantine *)mmi_atomic_word(&mmi_watch_general.quarantine);
+}
+
+// Is it the raw block that the quarantine's list lies in?
 MMI_INLINE bool mmi_watch_is_quarantine(const memmgr_pool *pool, const void *raw) {
-    return raw == (pool ? pool->quarantine : mmi_watch_general.quarantine);
+    return raw == mmi_watch_quarantine(pool);
 }
 
 MMI_INLINE void *mmi_watch_raw_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
@@ -5957,7 +6018,8 @@ MMI_FN void mmi_watch_hide(const mmi_record *record, size_t raw_size) {
 typedef struct {
     memmgr_block raw;
     mmi_record *record; // NULL: it has none
-    bool damaged;       // the record has been overwritten
+    bool damaged;       // the record has been overwritten,
+    unsigned shift;     // and the block has this alignment
 } mmi_watched;
 
 // What is known of a block that was freed, when its memory still tells: its record, copied, for
@@ -5998,16 +6060,16 @@ MMI_COLD memmgr_error mmi_watch_misuse(const memmgr_pool *pool, memmgr_error err
     return mmi_watch_note(found, &report);
 }
 
-// Is there a sign that a raw block without a record has had one? In a pool that gives all of its
-// blocks records there is no other.
-MMI_COLD bool mmi_watch_was_recorded(const memmgr_pool *pool, const mmi_record *record) {
-    const char *guard = (const char *)record + MMI_RECORD_SIZE;
-    unsigned left = 0;
-    if (pool) return true;
-    mmi_tool_open(guard, MMI_GUARD);
-    for (size_t i = 0; i < MMI_GUARD; i++)
-        left += (uint8_t)guard[i] == MMI_GUARD_BYTE;
-    return left >= MMI_GUARD / 2;
+// Do all blocks have records? Then one without has been overwritten.
+MMI_INLINE bool mmi_watch_records_all(const memmgr_pool *pool) {
+    return pool ? (pool->desc.flags & MMI_RECORDED) != 0
+                : mmi_watch_general.all || mmi_tool_is_there();
+}
+
+// Is the record at the beginning of a live raw block that block's? One that says FREED is left from
+// another, and the block has none; but for another thread that is just about to free the block.
+MMI_INLINE bool mmi_watch_has_record(const mmi_record *record) {
+    return mmi_record_is_valid(record) && mmi_atomic_half(&record->state) != MMI_RECORD_FREED;
 }
 
 // A block by any pointer into its raw one. The quarantine's own is no block.
@@ -6018,20 +6080,19 @@ MMI_COLD memmgr_error mmi_watch_find_around(const memmgr_pool *pool, const void 
     if (record && mmi_watch_is_quarantine(pool, record)) return MEMMGR_INTERIOR_POINTER;
     if (!record || block->raw.size < MMI_FRONT + MMI_GUARD) return error;
     mmi_watch_expose(record, block->raw.size);
-    if (mmi_record_is_valid(record)) {
-        bool live = mmi_atomic_byte(&record->state) == MMI_RECORD_LIVE;
-        if (live && mmi_record_block(record) == ptr)
-            error = MEMMGR_OK;
-        else if (live || (uintptr_t)ptr % MMI_GRANULE != 0)
-            error = MEMMGR_INTERIOR_POINTER;
-        else
-            error = MEMMGR_DOUBLE_FREE;
+    if (mmi_watch_has_record(record)) {
+        bool live = mmi_atomic_half(&record->state) == MMI_RECORD_LIVE;
         block->record = record;
-        return error;
+        if (live && mmi_record_block(record) == ptr) return MEMMGR_OK;
+        if (live && record->lost && mmi_record_may_have(record, ptr, &block->shift)) {
+            mmi_record_rewrite(record, block->raw.size, block->shift);
+            return MEMMGR_OK;
+        }
+        bool interior = live || (uintptr_t)ptr % MMI_GRANULE != 0;
+        return interior ? MEMMGR_INTERIOR_POINTER : MEMMGR_DOUBLE_FREE;
     }
-    if (error == MEMMGR_OK && !pool) return MEMMGR_OK; // it has no record
-    if (!mmi_watch_was_recorded(pool, record)) return error;
-    block->damaged = ptr == (char *)record + MMI_FRONT;
+    if (!mmi_watch_records_all(pool)) return error;
+    block->damaged = mmi_record_may_have(record, ptr, &block->shift);
     if (block->damaged) block->record = record;
     return block->damaged ? MEMMGR_OK : MEMMGR_INTERIOR_POINTER;
 }
@@ -6039,7 +6100,7 @@ MMI_COLD memmgr_error mmi_watch_find_around(const memmgr_pool *pool, const void 
 // Is there a record of a live block, right before a pointer, in a live raw block?
 MMI_INLINE bool mmi_watch_is_record(const mmi_record *record) {
     return MMI_LIKELY(record->shift <= MMI_GRANULE_SHIFT && mmi_record_is_valid(record)) &&
-           MMI_LIKELY(mmi_atomic_byte(&record->state) == MMI_RECORD_LIVE);
+           MMI_LIKELY(mmi_atomic_half(&record->state) == MMI_RECORD_LIVE);
 }
 
 // Finds the live block that starts at a pointer. MEMMGR_OK, its record in memmgr's hands; or what
@@ -6050,6 +6111,7 @@ MMI_INLINE memmgr_error mmi_watch_find(const memmgr_pool *pool, const void *ptr,
     mmi_record *record = (mmi_record *)((uintptr_t)ptr - MMI_FRONT);
     block->record = NULL;
     block->damaged = false;
+    block->shift = MMI_GRANULE_SHIFT;
     if (pool && !(pool->desc.flags & MMI_RECORDED))
         return mmi_watch_raw_find(pool, ptr, &block->raw);
     if (!pool && !mmi_tool_is_there() && mmi_heap_is_live(record) && mmi_watch_is_record(record)) {
@@ -6071,21 +6133,20 @@ MMI_INLINE memmgr_error mmi_watch_find(const memmgr_pool *pool, const void *ptr,
 // A block whose record was overwritten: by the one before it, or by who wrote before this one.
 MMI_COLD memmgr_error mmi_watch_mend(const memmgr_pool *pool, mmi_watched *block, mmi_caller caller,
                                      mmi_findings *found) {
-    mmi_watched before;
-    ptrdiff_t offset;
-    before.record = NULL;
-    mmi_record_rewrite(block->record, block->raw.size);
-    (void)mmi_watch_raw_find(pool, (const char *)block->raw.address - 1, &before.raw);
-    mmi_record *record = (mmi_record *)(uintptr_t)before.raw.address;
-    if (record) mmi_watch_expose(record, before.raw.size);
-    if (record && mmi_record_is_valid(record) && !mmi_record_guards_hold(record, &offset)) {
-        (void)mmi_watch_note_block(found, MEMMGR_OVERRUN, pool, record, offset, caller);
-        mmi_record_write_guards(record);
-        mmi_watch_hide(record, before.raw.size);
-        return MEMMGR_OVERRUN;
-    }
-    return mmi_watch_note_block(found, MEMMGR_OVERRUN, pool, block->record, -(ptrdiff_t)MMI_FRONT,
-                                caller);
+    const mmi_record *damaged = block->record;
+    ptrdiff_t offset = -(ptrdiff_t)MMI_FRONT;
+    memmgr_block before;
+    mmi_record_rewrite(block->record, block->raw.size, block->shift);
+    (void)mmi_watch_raw_find(pool, (const char *)block->raw.address - 1, &before);
+    mmi_record *record = (mmi_record *)(uintptr_t)before.address;
+    bool recorded = record && before.size >= MMI_FRONT + MMI_GUARD;
+    if (recorded) mmi_watch_expose(record, before.size);
+    if (recorded && mmi_record_is_valid(record) && !mmi_record_guards_hold(record, &offset))
+        damaged = record;
+    (void)mmi_watch_note_block(found, MEMMGR_OVERRUN, pool, damaged, offset, caller);
+    if (damaged == record) mmi_record_write_guards(record);
+    if (recorded) mmi_watch_hide(record, before.size);
+    return MEMMGR_OVERRUN;
 }
 
 // Looks at a live block's guards, if they are watched, and puts them right. MEMMGR_OK or
@@ -6112,39 +6173,95 @@ MMI_INLINE memmgr_error mmi_watch_release(memmgr_pool *pool, void *raw, size_t r
     return mmi_watch_raw_free(pool, raw);
 }
 
-MMI_FN mmi_quarantine **mmi_watch_quarantine(memmgr_pool *pool) {
-    return pool ? &pool->quarantine : &mmi_watch_general.quarantine;
+// An allocation that was tried for memmgr's own sake is no failure of the program's.
+MMI_COLD void mmi_watch_forget_failure(memmgr_pool *pool) {
+    if (pool)
+        pool->failures--;
+    else
+        mmi_heap_forget_failure();
 }
 
 #define MMI_QUARANTINE_BYTES ((size_t)16 << 20) // of general calls
 #define MMI_QUARANTINE_BLOCKS ((size_t)32768)   // at most
 
-// Makes a heap's quarantine, of a quarter of its bytes. Where there is no room there is none.
-MMI_FN void mmi_watch_make_quarantine(memmgr_pool *pool) {
-    size_t limit = pool ? pool->capacity / 4 : MMI_QUARANTINE_BYTES, room = limit / 256;
+// Bytes of blocks that a heap's quarantine is to hold: a quarter of a pool's.
+MMI_FN size_t mmi_watch_quarantine_bytes(const memmgr_pool *pool) {
+    return pool ? pool->capacity / 4 : MMI_QUARANTINE_BYTES;
+}
+
+MMI_FN uintptr_t mmi_watch_seal(const mmi_quarantine *held) {
+    return (uintptr_t)held ^ held->room * 31 ^ held->limit * 127;
+}
+
+// A quarantine with nothing in it; NULL where there is no room for one.
+MMI_FN mmi_quarantine *mmi_watch_new_quarantine(memmgr_pool *pool) {
+    size_t limit = mmi_watch_quarantine_bytes(pool), room = limit / 64;
     if (room > MMI_QUARANTINE_BLOCKS) room = MMI_QUARANTINE_BLOCKS;
     if (room < 4) room = 4;
     size_t size = sizeof(mmi_quarantine) + (room - 1) * sizeof(mmi_held);
     mmi_quarantine *made = (mmi_quarantine *)mmi_watch_raw_alloc(pool, MMI_GRANULE, size);
-    if (!made) return;
+    if (!made) {
+        mmi_watch_forget_failure(pool);
+        return NULL;
+    }
     mmi_tool_open(made, size);
     mmi_bytes_fill(made, 0, sizeof *made);
     made->room = room;
     made->limit = limit;
+    made->seal = mmi_watch_seal(made);
+    return made;
+}
+
+// Makes a heap's quarantine, or a larger one for a pool that has grown; where there is no room it
+// stays as it is.
+MMI_FN void mmi_watch_make_quarantine(memmgr_pool *pool) {
+    mmi_quarantine *made = mmi_watch_new_quarantine(pool);
+    if (!made) return;
     mmi_watch_enter(pool);
-    mmi_quarantine **place = mmi_watch_quarantine(pool);
-    bool first = *place == NULL;
-    if (first) *place = made;
+    mmi_quarantine *unused = mmi_watch_quarantine(pool);
+    if (pool) {
+        for (; unused && made->count < unused->count; made->count++)
+            made->items[made->count] = unused->items[(unused->first + made->count) % unused->room];
+        made->bytes = unused ? unused->bytes : 0;
+        pool->quarantine = (uintptr_t)made;
+    } else if (unused) {
+        unused = made; // another thread was faster
+    } else {
+        mmi_atomic_word_store(&mmi_watch_general.quarantine, (uintptr_t)made);
+    }
     mmi_watch_leave(pool);
-    if (!first) (void)mmi_watch_raw_free(pool, made); // another thread was faster
+    if (unused) (void)mmi_watch_raw_free(pool, unused);
+}
+
+// Bytes that the quarantine holds at most; 0 when there is none.
+MMI_FN size_t mmi_watch_limit(const memmgr_pool *pool) {
+    mmi_watch_enter(pool);
+    const mmi_quarantine *held = mmi_watch_quarantine(pool);
+    size_t limit = held ? held->limit : 0;
+    mmi_watch_leave(pool);
+    return limit;
+}
+
+// The quarantine if its list makes sense. One that was overwritten is given up, with the blocks
+// that are in it: NULL.
+MMI_FN mmi_quarantine *mmi_watch_sound_quarantine(memmgr_pool *pool) {
+    mmi_quarantine *held = mmi_watch_quarantine(pool);
+    if (!held || (held->seal == mmi_watch_seal(held) && held->first < held->room &&
+                  held->count <= held->room && held->bytes <= held->limit))
+        return held;
+    if (pool)
+        pool->quarantine = 0;
+    else
+        mmi_atomic_word_store(&mmi_watch_general.quarantine, 0);
+    return NULL;
 }
 
 // Is there room for a block? Then it is in.
 MMI_FN bool mmi_watch_push(memmgr_pool *pool, mmi_record *record) {
     mmi_held item = {record, record->requested};
     mmi_watch_enter(pool);
-    mmi_quarantine *held = *mmi_watch_quarantine(pool);
-    bool fits = held->count < held->room && item.size <= held->limit - held->bytes;
+    mmi_quarantine *held = mmi_watch_sound_quarantine(pool);
+    bool fits = held && held->count < held->room && item.size <= held->limit - held->bytes;
     if (fits) {
         held->items[(held->first + held->count++) % held->room] = item;
         held->bytes += item.size;
@@ -6156,11 +6273,13 @@ MMI_FN bool mmi_watch_push(memmgr_pool *pool, mmi_record *record) {
 // Takes out the block that has been in longest. False when there is none.
 MMI_FN bool mmi_watch_pop(memmgr_pool *pool, mmi_record **record) {
     mmi_watch_enter(pool);
-    mmi_quarantine *held = *mmi_watch_quarantine(pool);
+    mmi_quarantine *held = mmi_watch_sound_quarantine(pool);
     bool any = held && held->count != 0;
+    if (held && !any) held->bytes = 0;
     if (any) {
         *record = held->items[held->first].record;
-        held->bytes -= held->items[held->first].size;
+        size_t size = held->items[held->first].size;
+        held->bytes -= size <= held->bytes ? size : held->bytes;
         held->first = (held->first + 1) % held->room;
         held->count--;
     }
@@ -6173,7 +6292,7 @@ MMI_FN void mmi_watch_verify(const memmgr_pool *pool, mmi_record *record, size_t
                              mmi_findings *found) {
     ptrdiff_t offset = -(ptrdiff_t)MMI_FRONT;
     bool valid = mmi_record_is_valid(record);
-    if (!valid) mmi_record_rewrite(record, raw_size);
+    if (!valid) mmi_record_rewrite(record, raw_size, MMI_GRANULE_SHIFT);
     char *block = mmi_record_block(record);
     mmi_tool_open(block, record->requested);
     if (!valid || !mmi_record_is_untouched(record, &offset)) {
@@ -6190,15 +6309,15 @@ MMI_FN void mmi_watch_let_go(memmgr_pool *pool, mmi_record *record, mmi_findings
     if (mmi_watch_raw_find(pool, record, &raw) != MEMMGR_OK) return;
     mmi_watch_expose(record, raw.size);
     mmi_watch_verify(pool, record, raw.size, found);
-    mmi_atomic_byte_store(&record->state, MMI_RECORD_FREED);
+    mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
     (void)mmi_watch_release(pool, record, raw.size);
 }
 
-// Empties a quarantine. False when there was nothing in it.
+// Empties a quarantine, as far as there is room for what is found. False when there was nothing.
 MMI_FN bool mmi_watch_empty(memmgr_pool *pool, mmi_findings *found) {
     mmi_record *record;
     bool any = false;
-    for (; mmi_watch_pop(pool, &record); any = true)
+    for (; found->count < MMI_FINDINGS && mmi_watch_pop(pool, &record); any = true)
         mmi_watch_let_go(pool, record, found);
     return any;
 }
@@ -6207,26 +6326,33 @@ MMI_FN bool mmi_watch_empty(memmgr_pool *pool, mmi_findings *found) {
 // or there is no quarantine to be had.
 MMI_FN bool mmi_watch_hold(memmgr_pool *pool, mmi_record *record, mmi_findings *found) {
     mmi_record *oldest;
-    if (!*mmi_watch_quarantine(pool)) mmi_watch_make_quarantine(pool);
-    mmi_quarantine *held = *mmi_watch_quarantine(pool);
-    if (!held || record->requested > held->limit) return false;
-    mmi_atomic_byte_store(&record->state, MMI_RECORD_QUARANTINED);
-    while (!mmi_watch_push(pool, record))
-        if (mmi_watch_pop(pool, &oldest)) mmi_watch_let_go(pool, oldest, found);
+    if (mmi_watch_limit(pool) <= mmi_watch_quarantine_bytes(pool) / 2)
+        mmi_watch_make_quarantine(pool);
+    size_t limit = mmi_watch_limit(pool);
+    if (limit == 0 || record->requested > limit) return false;
+    mmi_atomic_half_store(&record->state, MMI_RECORD_QUARANTINED);
+    while (!mmi_watch_push(pool, record)) {
+        if (mmi_watch_pop(pool, &oldest)) {
+            mmi_watch_let_go(pool, oldest, found);
+        } else if (mmi_watch_limit(pool) == 0) { // it has been overwritten
+            mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
+            return false;
+        }
+    }
     return true;
 }
 
 // --- allocation
 
-MMI_INLINE mmi_faults *mmi_watch_faults(memmgr_pool *pool) {
-    return pool ? &pool->faults : &mmi_watch_general.faults;
-}
-
 // Is this allocation to fail, of those where some are to?
 MMI_COLD bool mmi_watch_strikes_one(memmgr_pool *pool) {
-    mmi_faults *faults = mmi_watch_faults(pool);
+    mmi_faults *faults = pool ? &pool->faults : &mmi_watch_general.faults;
     mmi_watch_enter(pool);
     bool strikes = mmi_fault_strikes(faults);
+    if (pool)
+        mmi_pool_set_magic(pool);
+    else
+        mmi_atomic_byte_store(&mmi_watch_general.fails, mmi_fault_is_set(faults));
     mmi_watch_leave(pool);
     if (!strikes) return false;
     if (pool)
@@ -6237,14 +6363,16 @@ MMI_COLD bool mmi_watch_strikes_one(memmgr_pool *pool) {
 }
 
 MMI_INLINE bool mmi_watch_strikes(memmgr_pool *pool) {
-    return MMI_UNLIKELY(mmi_fault_is_set(mmi_watch_faults(pool))) && mmi_watch_strikes_one(pool);
+    bool some = pool ? mmi_fault_is_set(&pool->faults) : mmi_atomic_byte(&mmi_watch_general.fails);
+    return MMI_UNLIKELY(some) && mmi_watch_strikes_one(pool);
 }
 
 // Gives what is held back by a quarantine one more chance. NULL when that is of no help, too.
 MMI_COLD void *mmi_watch_raw_alloc_again(memmgr_pool *pool, size_t alignment, size_t size,
                                          mmi_findings *found) {
+    if (size > (pool ? pool->capacity : SIZE_MAX / 4)) return NULL;
     if (!mmi_watch_empty(pool, found)) return NULL;
-    if (pool) pool->failures--; // it was none yet
+    mmi_watch_forget_failure(pool);
     return mmi_watch_raw_alloc(pool, alignment, size);
 }
 
@@ -6327,10 +6455,11 @@ MMI_INLINE memmgr_error mmi_watch_retire(memmgr_pool *pool, mmi_watched *block,
 // Takes a block from the program. False when another thread has just done that. Where two threads
 // do it at the same instant the raw block tells who was first.
 MMI_INLINE bool mmi_watch_claim(mmi_record *record, mmi_caller caller) {
-    if (mmi_atomic_byte(&record->state) != MMI_RECORD_LIVE) return false;
-    mmi_atomic_byte_store(&record->state, MMI_RECORD_FREED);
+    if (mmi_atomic_half(&record->state) != MMI_RECORD_LIVE) return false;
+    mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
     record->freed_file = caller.file;
     record->freed_line = caller.line;
+    record->check = mmi_record_sum(record, (uintptr_t)record);
     return true;
 }
 
@@ -6387,6 +6516,10 @@ MMI_FN bool mmi_watch_resize(memmgr_pool *pool, mmi_watched *block, size_t size,
     if (record->lost) return false;
     size_t raw_size = mmi_record_raw_size(record->shift, size);
     if (raw_size == SIZE_MAX || !mmi_watch_raw_resize(pool, &block->raw, raw_size)) return false;
+    if (pool) { // as if it had been moved, and its serial another
+        pool->allocations++;
+        pool->frees++;
+    }
     mmi_record_write(record, record->shift, size, mmi_watch_serial(pool), caller);
     return true;
 }
@@ -6440,7 +6573,7 @@ MMI_FN bool mmi_watch_show(const memmgr_pool *pool, const memmgr_block *raw, mem
     if (pool && !(pool->desc.flags & MMI_RECORDED)) return true;
     if (raw->size < MMI_FRONT + MMI_GUARD) return true;
     mmi_tool_open(record, MMI_RECORD_SIZE);
-    bool recorded = mmi_record_is_valid(record);
+    bool recorded = mmi_watch_has_record(record);
     if (recorded) *shown = mmi_record_shown(record, raw->size);
     if (pool || recorded) mmi_tool_close(record, MMI_RECORD_SIZE);
     return true;
@@ -6459,18 +6592,20 @@ MMI_FN bool mmi_watch_audit_block(const memmgr_block *raw, void *ctx) {
     const memmgr_pool *pool = audit->pool;
     mmi_record *record = (mmi_record *)(uintptr_t)raw->address;
     bool overrun = audit->overrun;
+    if (audit->found->count == MMI_FINDINGS) return false;
+    audit->overrun = false;
     if (!raw->live || raw->size < MMI_FRONT + MMI_GUARD) return true;
     if (mmi_watch_is_quarantine(pool, record)) return true;
     mmi_watch_expose(record, raw->size);
-    mmi_watched block = {*raw, record, false};
-    bool damaged = !mmi_record_is_valid(record);
-    if (damaged && !mmi_watch_was_recorded(pool, record)) return true;
-    if (damaged) mmi_record_rewrite(record, raw->size);
+    mmi_watched block = {*raw, record, false, MMI_GRANULE_SHIFT};
+    bool damaged = !mmi_watch_has_record(record);
+    if (damaged && !mmi_watch_records_all(pool)) return true;
+    if (damaged) mmi_record_rewrite(record, raw->size, MMI_GRANULE_SHIFT);
     audit->overrun = damaged;
     if (damaged && !overrun) // else it has been said whose fault it is
         (void)mmi_watch_note_block(audit->found, MEMMGR_OVERRUN, pool, record,
                                    -(ptrdiff_t)MMI_FRONT, MMI_NOBODY);
-    else if (mmi_atomic_byte(&record->state) == MMI_RECORD_QUARANTINED)
+    else if (mmi_atomic_half(&record->state) == MMI_RECORD_QUARANTINED)
         mmi_watch_verify(pool, record, raw->size, audit->found);
     else if (mmi_watch_guards(pool, &block, MMI_NOBODY, audit->found) != MEMMGR_OK)
         audit->overrun = true;
@@ -6482,11 +6617,11 @@ MMI_FN bool mmi_watch_audit_block(const memmgr_block *raw, void *ctx) {
 MMI_FN size_t mmi_watch_held(const memmgr_pool *pool, size_t *bytes) {
     memmgr_block raw;
     mmi_watch_enter(pool);
-    mmi_quarantine *held = *mmi_watch_quarantine((memmgr_pool *)(uintptr_t)pool);
+    const mmi_quarantine *held = mmi_watch_quarantine(pool);
     size_t blocks = held ? held->count + 1 : 0;
     *bytes = 0;
     if (held && mmi_watch_raw_find(pool, held, &raw) == MEMMGR_OK) *bytes = raw.size;
-    for (size_t i = 0; held && i < held->count; i++) {
+    for (size_t i = 0; held && i < held->count && held->count <= held->room; i++) {
         const mmi_record *record = held->items[(held->first + i) % held->room].record;
         if (mmi_watch_raw_find(pool, record, &raw) == MEMMGR_OK) *bytes += raw.size;
     }
@@ -6497,12 +6632,15 @@ MMI_FN size_t mmi_watch_held(const memmgr_pool *pool, size_t *bytes) {
 // Watches the general calls, or not any more.
 MMI_FN void mmi_watch_set(unsigned flags) {
     mmi_findings found;
-    found.count = 0;
+    bool recorded = (flags & MMI_RECORDED) != 0;
+    mmi_watch_general.all = recorded && (mmi_watch_general.all || mmi_heap_is_new());
     mmi_watch_general.flags = flags;
     mmi_heap_watch();
-    if (flags & MEMMGR_POOL_QUARANTINE) return;
-    (void)mmi_watch_empty(NULL, &found);
-    mmi_watch_send(&found);
+    for (bool more = !(flags & MEMMGR_POOL_QUARANTINE); more;) {
+        found.count = 0;
+        more = mmi_watch_empty(NULL, &found);
+        mmi_watch_send(&found);
+    }
 }
 
 // >>stats
@@ -6559,18 +6697,24 @@ MMI_FN bool mmi_stats_add_requested(const memmgr_block *block, void *ctx) {
     return true;
 }
 
+MMI_FN void mmi_stats_fragmentation(memmgr_stats *out) {
+    size_t whole = mmi_text_share(out->largest_free, out->free, 100);
+    if (out->free != 0) out->fragmentation = 100 - (unsigned)whole;
+}
+
 // Takes from a heap's numbers what quarantine has, and from the largest request what goes into a
 // block's record.
 MMI_FN void mmi_stats_watched(const memmgr_pool *pool, memmgr_stats *out) {
     size_t bytes, blocks = mmi_watch_held(pool, &bytes);
-    out->used -= bytes;
-    out->live_blocks -= blocks;
+    out->used -= bytes < out->used ? bytes : out->used;
+    out->live_blocks -= blocks < out->live_blocks ? blocks : out->live_blocks;
     if (blocks != 0) out->allocations--;
     out->frees = out->allocations - out->live_blocks;
     out->overhead = out->capacity - out->used - out->free;
     if (!(mmi_watch_flags(pool) & MMI_RECORDED)) return;
     size_t more = MMI_FRONT + MMI_GUARD;
     out->largest_free = out->largest_free > more ? out->largest_free - more : 0;
+    mmi_stats_fragmentation(out);
 }
 
 // The longest run that a search is sure to find: that which mmi_search_candidates looks at.
@@ -6622,8 +6766,7 @@ MMI_FN void mmi_stats_get(const memmgr_pool *pool, memmgr_stats *out) {
     out->live_blocks = pool->allocations - pool->frees;
     out->failures = pool->failures;
     out->misuses = pool->misuses;
-    size_t whole = mmi_text_share(out->largest_free, out->free, 100);
-    if (out->free != 0) out->fragmentation = 100 - (unsigned)whole;
+    mmi_stats_fragmentation(out);
     if (!mmi_pool_is_watched(pool)) return;
     mmi_stats_watched(pool, out);
     out->requested = 0;
@@ -6821,8 +6964,7 @@ MMI_FN void mmi_stats_heap_get_raw(memmgr_stats *out) {
     out->requested = out->used;
     out->failures = mmi_atomic_word(&mmi_heap_all.failures);
     out->misuses = mmi_atomic_word(&mmi_heap_all.misuses);
-    size_t whole = mmi_text_share(out->largest_free, out->free, 100);
-    if (out->free != 0) out->fragmentation = 100 - (unsigned)whole;
+    mmi_stats_fragmentation(out);
 }
 
 MMI_FN bool mmi_stats_walk_unit(const mmi_slab *unit, void *ctx) {
@@ -7881,7 +8023,11 @@ MMI_FN memmgr_pool *mmi_public_begin(memmgr_pool *pool) {
 MMI_FN void mmi_public_clear(memmgr_pool *pool, mmi_findings *found) {
     found->count = 0;
     if (!(pool->desc.flags & MMI_RECORDED)) return;
-    (void)mmi_watch_empty(pool, found);
+    while (mmi_watch_empty(pool, found) && found->count == MMI_FINDINGS) {
+        mmi_public_leave(pool, found);
+        found->count = 0;
+        mmi_pool_lock(pool);
+    }
     if (mmi_watch_is_traced(pool)) mmi_trace_clear(pool);
     mmi_tool_end(pool);
 }
@@ -7902,28 +8048,40 @@ MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_de
     return NULL;
 }
 
-// Notes the live blocks of a pool, with its lock held.
-MMI_FN void mmi_public_note_leaks(const memmgr_pool *pool, mmi_leaks *leaks) {
-    mmi_site_open_leaks(leaks);
-    (void)mmi_stats_walk(pool, mmi_site_note_leak, leaks);
-}
-
-MEMMGR_API size_t memmgr_pool_leaks(const memmgr_pool *pool) {
+// Reports the live blocks of a pool, which is locked and unlocked. Returns how many there are.
+MMI_COLD size_t mmi_public_pool_leaks(const memmgr_pool *pool) {
     mmi_leaks leaks;
-    if (!mmi_public_enter(pool, MMI_CALLER)) return 0;
-    mmi_public_note_leaks(pool, &leaks);
+    mmi_site_open_leaks(&leaks);
+    mmi_pool_lock(pool);
+    (void)mmi_stats_walk(pool, mmi_site_note_leak, &leaks);
     mmi_pool_unlock(pool);
     return mmi_site_report_leaks(&leaks, pool);
 }
 
+MEMMGR_API size_t memmgr_pool_leaks(const memmgr_pool *pool) {
+    if (!mmi_public_enter(pool, MMI_CALLER)) return 0;
+    mmi_pool_unlock(pool);
+    return mmi_public_pool_leaks(pool);
+}
+
+// Takes note that a pool is about to end, with its lock held, and whether blocks are live. False
+// when that is under way: by a handler, who hears of its leaks.
+MMI_FN bool mmi_public_ends(memmgr_pool *pool, bool *leaks) {
+    if (pool->desc.flags & MMI_POOL_ENDING) return false;
+    pool->desc.flags |= MMI_POOL_ENDING;
+    *leaks = pool->allocations != pool->frees;
+    return true;
+}
+
 MEMMGR_API size_t memmgr_pool_destroy(memmgr_pool *pool) {
-    mmi_leaks leaks;
     mmi_findings found;
+    bool leaks = false;
     if (!pool || !mmi_public_enter(pool, MMI_CALLER)) return 0;
     mmi_public_clear(pool, &found);
-    mmi_public_note_leaks(pool, &leaks);
+    bool ends = mmi_public_ends(pool, &leaks);
     mmi_public_leave(pool, &found);
-    size_t blocks = mmi_site_report_leaks(&leaks, pool);
+    if (!ends) return 0;
+    size_t blocks = leaks ? mmi_public_pool_leaks(pool) : 0;
     mmi_pool_end(pool);
     return blocks;
 }
@@ -8246,14 +8404,22 @@ MMI_FN size_t mmi_public_leaks(void) {
     return mmi_site_report_leaks(&leaks, NULL);
 }
 
+// With MEMMGR_DEBUG leaks are told of when the program ends: where that can be said, after
+// everything else that is called then.
+#if MMI_DEBUG && MMI_GNUC && MMI_ELF
+__attribute__((destructor(102), used)) static void mmi_public_at_exit(void) {
+    if (!mmi_heap_is_new()) (void)mmi_public_leaks();
+}
+MMI_INLINE void mmi_public_debug(void) {}
+#else
 MMI_FN void mmi_public_at_exit(void) { (void)mmi_public_leaks(); }
 
-// With MEMMGR_DEBUG leaks are told of when the program ends.
 MMI_INLINE void mmi_public_debug(void) {
     static uint8_t asked;
     if (!MMI_DEBUG || mmi_atomic_byte(&asked) || mmi_atomic_byte_exchange(&asked, 1)) return;
     mmi_os_at_exit(mmi_public_at_exit);
 }
+#endif
 
 MMI_COLD void *mmi_public_heap_watched(size_t alignment, size_t size, bool zeroed,
                                        mmi_caller caller) {
@@ -8484,6 +8650,7 @@ MEMMGR_API void memmgr_set_faults(const memmgr_faults *faults) {
     mmi_heap_watch();
     mmi_watch_enter(NULL);
     mmi_fault_set(&mmi_watch_general.faults, faults);
+    mmi_atomic_byte_store(&mmi_watch_general.fails, mmi_fault_is_set(&mmi_watch_general.faults));
     mmi_watch_leave(NULL);
 }
 
@@ -8495,10 +8662,12 @@ MEMMGR_API size_t memmgr_fail_each(memmgr_pool *pool, void (*job)(void *ctx), vo
         return 0;
     }
     while (met) {
+        size_t failures = pool ? pool->failures : mmi_heap_failures();
         faults.nth++;
         pool ? memmgr_pool_set_faults(pool, &faults) : memmgr_set_faults(&faults);
         job(ctx);
-        met = (pool ? pool->faults.nth : mmi_watch_general.faults.nth) == 0;
+        met = (pool ? pool->faults.nth : mmi_watch_general.faults.nth) == 0 &&
+              (pool ? pool->failures : mmi_heap_failures()) != failures;
     }
     pool ? memmgr_pool_set_faults(pool, NULL) : memmgr_set_faults(NULL);
     return faults.nth != 0 ? faults.nth - 1 : 0;
@@ -8879,7 +9048,11 @@ MMI_FN void *mmi_libc_realloc(memmgr_pool *pool, mmi_libc_block *block, size_t r
     size_t size = mmi_libc_round(request), old_size = block->size, old = block->usable;
     size_t usable = mmi_libc_usable(pool, request);
     mmi_libc_block *moved = NULL;
-    if (size == old_size && usable == old) return mmi_libc_payload(block);
+    if (size == old_size && usable == old) {
+        if ((pool->flags & MEMMGR_POOL_TRACK) != 0) pool->allocations++;
+        mmi_libc_note(pool, block, request, old, caller);
+        return mmi_libc_payload(block);
+    }
     bool fails = size > old_size && mmi_fault_strikes(&pool->faults);
     if (!fails && size != 0 && (size <= old_size || mmi_libc_fits(pool, size - old_size)))
         moved = mmi_libc_resize(block, usable);
@@ -8889,6 +9062,7 @@ MMI_FN void *mmi_libc_realloc(memmgr_pool *pool, mmi_libc_block *block, size_t r
     }
     mmi_libc_link(pool, moved);
     mmi_libc_count(pool, old_size, size);
+    if ((pool->flags & MEMMGR_POOL_TRACK) != 0) pool->allocations++; // and another serial
     mmi_libc_note(pool, moved, request, old, caller);
     return mmi_libc_payload(moved);
 }
@@ -8912,7 +9086,8 @@ MMI_FN void mmi_libc_snapshot(const memmgr_pool *pool, memmgr_stats *out) {
     out->largest_free = out->free;
     out->overhead = out->capacity - out->used - out->free;
     out->peak_used = pool->peak_used;
-    out->requested = pool->used;
+    for (const mmi_libc_block *block = pool->first; block != NULL; block = block->next)
+        out->requested += block->requested;
     out->live_blocks = pool->live_blocks;
     out->allocations = pool->allocations;
     out->frees = pool->allocations - pool->live_blocks;
@@ -9195,10 +9370,11 @@ MEMMGR_API size_t memmgr_fail_each(memmgr_pool *pool, void (*job)(void *ctx), vo
     if (!mmi_libc_job_valid(pool, job)) return 0;
     if (!pool) job(ctx);
     while (met) {
+        size_t failures = pool->failures;
         faults.nth++;
         memmgr_pool_set_faults(pool, &faults);
         job(ctx);
-        met = pool->faults.nth == 0;
+        met = pool->faults.nth == 0 && pool->failures != failures;
     }
     if (pool) memmgr_pool_set_faults(pool, NULL);
     return pool ? faults.nth - 1 : 0;
@@ -9474,7 +9650,11 @@ MMI_OVERRIDE_NEW_ALIGNED([])
 // >>end
 
 #if !defined(MEMMGR_STATIC)
-const char MEMMGR_LINK = 0;
+#if defined(USE_MEMORY_MGR) // the names of >>attributes, which may have been read long before
+const char memmgr_error_some_files_define_USE_MEMORY_MGR_and_the_implementation_does_not = 0;
+#else
+const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files_do_not = 0;
+#endif
 #endif
 
 #undef MMI_ARENAS_MAX
@@ -9512,6 +9692,7 @@ const char MEMMGR_LINK = 0;
 #undef MMI_GRANULE_SHIFT
 #undef MMI_GUARD
 #undef MMI_GUARD_BYTE
+#undef MMI_GUARD_MOST
 #undef MMI_HAS_ASAN
 #undef MMI_HAS_HEAPS
 #undef MMI_HEAP_FIRST
@@ -9550,6 +9731,7 @@ const char MEMMGR_LINK = 0;
 #undef MMI_PARKED_MOST
 #undef MMI_PAUSE
 #undef MMI_POOL_CREATED
+#undef MMI_POOL_ENDING
 #undef MMI_POOL_SIZE
 #undef MMI_POSIX
 #undef MMI_QUARANTINE_BLOCKS

@@ -110,7 +110,11 @@ stage_preload()
 
 stage_switch() { run_program switch sh tests/test_switch/run.sh; }
 stage_corpus() { run_program corpus sh tests/corpus/run.sh; grep skipped "$out/corpus.log"; }
-stage_trace() { run_program trace sh tests/test_trace_tool.sh; }
+stage_trace()
+{
+    run_program trace sh tests/test_trace_tool.sh
+    run_program watch_options sh tests/test_watch_options.sh
+}
 stage_gdb() { run_program gdb sh tests/gdb/run.sh; grep skip "$out/gdb.log"; }
 stage_header() { run_program header sh tests/check_header.sh; }
 stage_configs() { run_program configs sh tests/configs.sh; grep skipped "$out/configs.log"; }
@@ -133,7 +137,7 @@ stage_sanitize()
         # Blocks lie where they lie otherwise; with guards and poison the corpus has them.
         set -- -fsanitize=address,undefined -fno-sanitize-recover=all -DMEMMGR_NO_TOOLS
         for name in model pool misuse edges grow general strategy draw report bound threads fork \
-            exhaustion regress holes; do
+            exhaustion regress holes watch trace; do
             build "test_$name.asan" "tests/test_$name.c" -DUSE_MEMORY_MGR "$@" &&
                 run_program "test_$name.asan" "$out/test_$name.asan"
         done
@@ -147,7 +151,8 @@ stage_sanitize()
     if has_sanitizer thread; then
         build test_general.tsan tests/test_general.c -DUSE_MEMORY_MGR -fsanitize=thread &&
             run_program test_general.tsan "$out/test_general.tsan" threads
-        for name in test_threads test_fork test_regress test_holes stress_threads; do
+        for name in test_threads test_fork test_regress test_holes test_watch test_trace \
+            stress_threads; do
             build "$name.tsan" "tests/$name.c" -DUSE_MEMORY_MGR -fsanitize=thread &&
                 run_program "$name.tsan" "$out/$name.tsan"
         done

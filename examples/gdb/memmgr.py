@@ -20,7 +20,7 @@ UNIT, SIZES = 1 << 16, 40                   # >>layout: bytes of a slab, sizes o
 STATE_FREE, STATE_CACHED, STATE_REMOTE = 0, 1, 2  # >>layout
 FLAGS = 'LOCKED FILL GUARD TRACK GROW EAGER QUARANTINE'.split()  # >>types: bit 0 first
 WATCHED = sum(1 << FLAGS.index(name) for name in ('GUARD', 'TRACK', 'QUARANTINE'))
-RECORD_LIVE, RECORD_FREED, RECORD_QUARANTINED = 0x51, 0x52, 0x53  # >>layout
+RECORD_LIVE, RECORD_FREED, RECORD_QUARANTINED = 0x51AE, 0xA659, 0x3CC3  # >>layout
 GUARD, GUARD_BYTE, FREED_BYTE = 16, 0xFD, 0xDD                     # >>layout
 COLUMNS, ROWS, TONES = 64, 24, 7            # >>draw
 
@@ -368,11 +368,12 @@ def slab_block(unit, number):
 
 def record_sum(record):
     """What `check` is in a record that nobody has overwritten."""
-    mask = (1 << 64) - 1
-    number = (record.file ^ record.line << 40) & mask
-    number = (number * 0x9E3779B97F4A7C15 & mask) ^ record.address
-    number += (record.requested << 8 ^ record.serial << 32 ^ record.shift) & mask
-    return (number * 0xD6E8FEB86659FD93 & mask) >> 32 ^ record.lost
+    mask, odd = (1 << 64) - 1, 0x9E3779B97F4A7C15
+    number = record.file ^ record.line << 32
+    for field in (record.freed_file, record.requested, record.serial):
+        number = number * odd + field
+    number = number + (record.freed_line << 32) + (record.lost << 8) + record.shift & mask
+    return ((number ^ record.address) * odd & mask) >> 32 ^ number & 0xFFFFFFFF
 
 def watch(block, pool=None):
     """From a raw block what the program has of it, with its record if it is a watched one."""

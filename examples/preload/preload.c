@@ -28,6 +28,7 @@
 #include "../../memmgr.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <link.h>
@@ -35,6 +36,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef char file_name[4096]; // "" for none
@@ -92,6 +94,7 @@ static void report(const memmgr_report *found, void *ctx) {
     add_place(&out, ", allocated at ", found->alloc_caller);
     add_place(&out, ", freed at ", found->free_caller);
     add(&out, "\n");
+    out.text[out.length - 1] = '\n'; // also of a line that was too long
     ssize_t written = write(2, out.text, out.length);
     (void)written; // stderr may be closed: the end is the same
     if (options.abort && found->error != MEMMGR_LEAK) abort();
@@ -106,17 +109,25 @@ static const char *value_of(const char *option, const char *word) {
 }
 
 static bool take_file(file_name name, const char *value) {
-    size_t length = 0, room = sizeof(file_name);
-    for (; *value && length + 1 < room; value++) {
-        if (value[0] != '%' || value[1] != 'p') {
-            name[length++] = *value;
-            continue;
+    size_t length = strlen(value);
+    if (length == 0 || length >= sizeof(file_name)) return false;
+    memcpy(name, value, length + 1);
+    return true;
+}
+
+// The name with the process's number for %p: at the time of use, for a fork's child has another.
+static const char *file_of(const file_name name) {
+    static file_name whole;
+    size_t length = 0;
+    for (const char *at = name; *at && length + 32 < sizeof whole; at++)
+        if (at[0] == '%' && at[1] == 'p') {
+            length += (size_t)snprintf(whole + length, 32, "%ld", (long)getpid());
+            at++;
+        } else {
+            whole[length++] = *at;
         }
-        length += (size_t)snprintf(name + length, room - length, "%ld", (long)getpid());
-        value++;
-    }
-    name[length < room ? length : room - 1] = '\0';
-    return length != 0 && *value == '\0';
+    whole[length] = '\0';
+    return whole;
 }
 
 static bool take_number(const char **at, uint64_t *number) {
@@ -162,17 +173,27 @@ static bool take_option(const char *option) {
 
 static struct {
     int file;
+    dev_t device; // of the file: a program may close its descriptor, and open another as the same
+    ino_t inode;
     size_t length;
     char bytes[65536];
 } trace;
 
+static bool trace_is_ours(void) {
+    struct stat now;
+    return fstat(trace.file, &now) == 0 && now.st_dev == trace.device && now.st_ino == trace.inode;
+}
+
 static void trace_flush(void) {
-    for (size_t done = 0; done < trace.length;) {
+    int error = errno;
+    bool ours = trace_is_ours();
+    for (size_t done = 0; ours && done < trace.length;) {
         ssize_t written = write(trace.file, trace.bytes + done, trace.length - done);
         if (written <= 0) break;
         done += (size_t)written;
     }
     trace.length = 0;
+    errno = error;
 }
 
 static void trace_write(const char *text, size_t length, void *ctx) {
@@ -182,12 +203,23 @@ static void trace_write(const char *text, size_t length, void *ctx) {
     trace.length += length;
 }
 
+// The file gets a high descriptor, out of the way of those that shells and servers give out.
 static void trace_start(void) {
-    trace.file = open(options.trace, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    struct stat opened;
+    const char *name = file_of(options.trace);
+    int file = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (file < 0 || fstat(file, &opened) != 0) {
+        perror(name);
+        return;
+    }
+    trace.file = fcntl(file, F_DUPFD_CLOEXEC, 900);
     if (trace.file < 0)
-        perror(options.trace);
+        trace.file = file;
     else
-        memmgr_trace_start(trace_write, NULL);
+        close(file);
+    trace.device = opened.st_dev;
+    trace.inode = opened.st_ino;
+    memmgr_trace_start(trace_write, NULL);
 }
 
 // Where each module lies, so that code's addresses can be told from another process.
@@ -219,7 +251,7 @@ static void trace_end(void) {
     memmgr_trace_stop();
     dl_iterate_phdr(trace_module, NULL);
     trace_flush();
-    close(trace.file);
+    if (trace_is_ours()) close(trace.file);
 }
 
 // --- the beginning and the end
@@ -261,14 +293,14 @@ static FILE *open_for_writing(const char *name) {
 static void draw(void) {
     size_t length = strlen(options.draw);
     bool svg = length > 4 && strcmp(options.draw + length - 4, ".svg") == 0;
-    FILE *file = open_for_writing(options.draw);
+    FILE *file = open_for_writing(file_of(options.draw));
     if (!file) return;
     memmgr_draw(svg ? MEMMGR_PICTURE_SVG : MEMMGR_PICTURE_TEXT, write_to_file, file);
     fclose(file);
 }
 
 static void json(void) {
-    FILE *file = open_for_writing(options.json);
+    FILE *file = open_for_writing(file_of(options.json));
     if (!file) return;
     memmgr_json(write_to_file, file);
     fclose(file);

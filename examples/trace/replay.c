@@ -383,6 +383,9 @@ static void print_notes(const Trace *trace) {
                reader->at);
     else if (!trace->ended)
         printf("  note: no END: the program died, or was still running\n");
+    if (trace->strange)
+        printf("  note: %zu bytes behind the END: has another process written to the file?\n",
+               trace->strange);
     if (trace->unknown)
         printf("  note: %s about blocks from before the trace, left out\n",
                count_text(trace->unknown, "event").text);

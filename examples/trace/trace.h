@@ -358,6 +358,7 @@ typedef struct {
     uint64_t reused;  // blocks that were handed out again, with no free in between
     uint64_t tries;   // OP_TRY
     bool ended;       // by an END event
+    size_t strange;   // bytes behind it that are no lines of modules
 } Trace;
 
 static const uint32_t no_block = UINT32_MAX;
@@ -565,10 +566,13 @@ static void follow_event(Trace *trace, const Event *event) {
     followers[event->kind](trace, event);
 }
 
-// "module <hex start> <hex end> <path>". Other lines mean nothing.
+// "module <hex start> <hex end> <path>". Other lines mean nothing, but are counted.
 static void read_module(Trace *trace, const char *line, const char *end) {
     static const char word[] = "module ";
-    if ((size_t)(end - line) < sizeof word || memcmp(line, word, sizeof word - 1) != 0) return;
+    if ((size_t)(end - line) < sizeof word || memcmp(line, word, sizeof word - 1) != 0) {
+        trace->strange += (size_t)(end - line);
+        return;
+    }
     char *at;
     uint64_t start = strtoull(line + sizeof word - 1, &at, 16);
     uint64_t stop = strtoull(at, &at, 16);

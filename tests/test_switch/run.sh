@@ -57,6 +57,12 @@ for optimise in -O0 -O2; do
     done
 done
 
+# The implementation in a file that has read the header before.
+for mode in on off; do
+    object one $mode -O1 -include memmgr.h
+    must_run "$out/one.$mode.o" "$out/two.$mode.o"
+done
+
 # The default handler: a line on stderr for each misuse, and the program goes on.
 object default_report on -O1
 must_run "$out/default_report.on.o"
