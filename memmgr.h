@@ -1,4 +1,4 @@
-// memmgr.h 0.2.0: a memory manager in one file. MIT licence, at the end.
+// memmgr.h 0.3.0: a memory manager in one file. MIT licence, at the end.
 //
 // >>manual
 //
@@ -240,9 +240,9 @@
 #define MEMMGR_H
 
 #define MEMMGR_VERSION_MAJOR 0
-#define MEMMGR_VERSION_MINOR 2
+#define MEMMGR_VERSION_MINOR 3
 #define MEMMGR_VERSION_PATCH 0
-#define MEMMGR_VERSION "0.2.0"
+#define MEMMGR_VERSION "0.3.0"
 
 // >>config
 
@@ -9793,6 +9793,9 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 
 // >>changelog
 //
+// 0.3.0  watched calls: MEMMGR_DEBUG, MEMMGR_POOL_TRACK, _GUARD, _QUARANTINE, memmgr_watch, the _at
+//        calls; memmgr_set_faults, _fail_each, _trace_start; memmgr_pool_leaks; pictures by size,
+//        with sites and in colour; JSON; ASan and Valgrind are told
 // 0.2.0  general calls with a heap for each thread, MEMMGR_OVERRIDE, preload, memmgr_check, _walk,
 //        _draw, _print, _leaks, _set_fill
 // 0.1.0  pools, the switch, general calls over one growing pool
