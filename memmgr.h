@@ -2569,15 +2569,16 @@ MMI_INLINE char *mmi_record_block(const mmi_record *record) {
     return (char *)(uintptr_t)record + mmi_record_front(record->shift);
 }
 
-// The check of a record, or a copy of one, that lies at an address.
+// The check of a record, or a copy of one, that lies at an address. An odd factor loses nothing: if
+// one field is another, the sum is another.
 MMI_INLINE uint32_t mmi_record_sum(const mmi_record *record, uintptr_t address) {
-    const uint64_t odd = UINT64_C(0x9E3779B97F4A7C15); // products keep all that is in their factors
-    uint64_t sum = (uint64_t)(uintptr_t)record->file ^ (uint64_t)record->line << 32;
-    sum = sum * odd + (uint64_t)(uintptr_t)record->freed_file;
-    sum = sum * odd + record->requested;
-    sum = sum * odd + record->serial;
-    sum += ((uint64_t)record->freed_line << 32) + ((uint64_t)record->lost << 8) + record->shift;
-    return (uint32_t)((sum ^ (uint64_t)address) * odd >> 32) ^ (uint32_t)sum;
+    uint64_t from = (uint64_t)(uintptr_t)record->file + ((uint64_t)record->line << 32);
+    uint64_t freed = (uint64_t)(uintptr_t)record->freed_file + ((uint64_t)record->freed_line << 32);
+    uint64_t sum = from * UINT64_C(0x9E3779B97F4A7C15) + freed * UINT64_C(0xD6E8FEB86659FD93);
+    sum += (uint64_t)record->requested * UINT64_C(0xC2B2AE3D27D4EB4F);
+    sum += (uint64_t)record->serial * UINT64_C(0x165667B19E3779F9);
+    sum += (uint64_t)address + ((uint64_t)record->lost << 8) + record->shift;
+    return (uint32_t)(sum >> 32) ^ (uint32_t)sum;
 }
 
 MMI_INLINE bool mmi_record_is_valid(const mmi_record *record) {

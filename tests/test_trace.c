@@ -502,7 +502,7 @@ static void test_trace_many_sites(void) {
     static char names[4][NAME];
     if (!TRACES) return;
     for (int i = 0; i < 4; i++) {
-        memset(names[i], 'a' + i, i == 0 ? 1 : i * 400 + 100);
+        memset(names[i], 'a' + i, i == 0 ? 1 : (size_t)i * 400 + 100);
         strcat(names[i], ".c");
     }
     if (!trace_begins()) return;

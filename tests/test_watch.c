@@ -458,12 +458,12 @@ static void test_watch_fail_each(void) {
         for (unsigned number = 0; number < 16; number += 3) {
             if (!place_open(&the_place, (place_kind)kind, flags_of(number))) return;
             memmgr_pool *pool = the_place.pool;
-            list_job job = {pool, 6, 0, 0, 48};
+            list_job list = {pool, 6, 0, 0, 48};
             size_t before = kind == GENERAL ? live_blocks(NULL) : 0;
             memmgr_stats stats = stats_of(pool);
-            CHECK_EQUAL(memmgr_fail_each(pool, list_run, &job), 18);
-            CHECK_EQUAL(job.runs, 19);
-            CHECK_EQUAL(job.complete, 1);
+            CHECK_EQUAL(memmgr_fail_each(pool, list_run, &list), 18);
+            CHECK_EQUAL(list.runs, 19);
+            CHECK_EQUAL(list.complete, 1);
             CHECK_EQUAL(live_blocks(pool), before);
             CHECK_EQUAL(stats_of(pool).failures, stats.failures + 18);
             CHECK_EQUAL(audit(pool), MEMMGR_OK);
@@ -503,12 +503,12 @@ static void test_watch_fail_each_of_nothing(void) {
 
 // Without the switch the C library's calls cannot be made to fail: one run is all.
 static void test_watch_fail_each_without_switch(void) {
-    list_job job = {NULL, 6, 0, 0, 48};
+    list_job list = {NULL, 6, 0, 0, 48};
     if (SWITCH_ON) return;
     seen_start();
-    CHECK_EQUAL(memmgr_fail_each(NULL, list_run, &job), 0);
-    CHECK_EQUAL(job.runs, 1);
-    CHECK_EQUAL(job.complete, 1);
+    CHECK_EQUAL(memmgr_fail_each(NULL, list_run, &list), 0);
+    CHECK_EQUAL(list.runs, 1);
+    CHECK_EQUAL(list.complete, 1);
     CHECK_SILENT();
 }
 
@@ -1987,21 +1987,21 @@ static void count_failures(void *ctx) {
 // A thread that has made calls before goes on as it was; others do not.
 static void faults_in_threads(void *ctx) {
     servant s;
-    count_job job;
+    count_job counted;
     (void)ctx;
     own_reports_start();
     if (!servant_start(&s)) return;
-    servant_ask(&s, count_failures, &job);
-    CHECK_EQUAL(job.failed, 0);
+    servant_ask(&s, count_failures, &counted);
+    CHECK_EQUAL(counted.failed, 0);
     set_faults(NULL, 0, 1, 0);
-    in_new_thread(count_failures, &job);
-    CHECK_EQUAL(job.failed, 10);
+    in_new_thread(count_failures, &counted);
+    CHECK_EQUAL(counted.failed, 10);
     set_faults(NULL, 3, 0, 0);
-    in_new_thread(count_failures, &job);
-    CHECK_EQUAL(job.failed, 1);
+    in_new_thread(count_failures, &counted);
+    CHECK_EQUAL(counted.failed, 1);
     no_faults(NULL);
-    servant_ask(&s, count_failures, &job);
-    CHECK_EQUAL(job.failed, 0);
+    servant_ask(&s, count_failures, &counted);
+    CHECK_EQUAL(counted.failed, 0);
     servant_stop(&s);
 }
 

@@ -368,12 +368,12 @@ def slab_block(unit, number):
 
 def record_sum(record):
     """What `check` is in a record that nobody has overwritten."""
-    mask, odd = (1 << 64) - 1, 0x9E3779B97F4A7C15
-    number = record.file ^ record.line << 32
-    for field in (record.freed_file, record.requested, record.serial):
-        number = number * odd + field
-    number = number + (record.freed_line << 32) + (record.lost << 8) + record.shift & mask
-    return ((number ^ record.address) * odd & mask) >> 32 ^ number & 0xFFFFFFFF
+    number = (record.file + (record.line << 32)) * 0x9E3779B97F4A7C15
+    number += (record.freed_file + (record.freed_line << 32)) * 0xD6E8FEB86659FD93
+    number += record.requested * 0xC2B2AE3D27D4EB4F + record.serial * 0x165667B19E3779F9
+    number += record.address + (record.lost << 8) + record.shift
+    number &= (1 << 64) - 1
+    return number >> 32 ^ number & 0xFFFFFFFF
 
 def watch(block, pool=None):
     """From a raw block what the program has of it, with its record if it is a watched one."""
