@@ -1011,6 +1011,13 @@ MMI_INLINE bool mmi_multiply(size_t a, size_t b, size_t *product) {
     return true;
 }
 
+// The bytes that a calloc asks for, or more than there can be: a failure like any other.
+MMI_INLINE size_t mmi_product(size_t count, size_t size) {
+    size_t bytes = SIZE_MAX;
+    (void)mmi_multiply(count, size, &bytes);
+    return bytes;
+}
+
 // A block as a walk shows it, of which nothing more is known.
 MMI_INLINE memmgr_block mmi_block_shown(const void *address, size_t size, bool live) {
     memmgr_block block;
@@ -2595,7 +2602,7 @@ MMI_INLINE size_t mmi_record_guard_size(const mmi_record *record) {
     return size <= MMI_GUARD_MOST ? size : MMI_GUARD_MOST;
 }
 
-// Writes the guards of a block that is its raw block's, too far behind it where it is a guess.
+// Writes a block's guards; not the one behind it where its size is a guess.
 MMI_INLINE void mmi_record_write_guards(mmi_record *record) {
     char *block = mmi_record_block(record);
     if (MMI_LIKELY(record->shift <= MMI_GRANULE_SHIFT)) {
@@ -5940,6 +5947,11 @@ MMI_INLINE mmi_quarantine *mmi_watch_quarantine(const memmgr_pool *pool) {
     return (mmi_quarantine *)mmi_atomic_word(&mmi_watch_general.quarantine);
 }
 
+MMI_FN void mmi_watch_set_quarantine(memmgr_pool *pool, mmi_quarantine *held) {
+    uintptr_t *place = pool ? &pool->quarantine : &mmi_watch_general.quarantine;
+    mmi_atomic_word_store(place, (uintptr_t)held);
+}
+
 // Is it the raw block that the quarantine's list lies in?
 MMI_INLINE bool mmi_watch_is_quarantine(const memmgr_pool *pool, const void *raw) {
     return raw == mmi_watch_quarantine(pool);
@@ -6169,7 +6181,7 @@ MMI_INLINE memmgr_error mmi_watch_guards(const memmgr_pool *pool, mmi_watched *b
 
 // A raw block goes back.
 MMI_INLINE memmgr_error mmi_watch_release(memmgr_pool *pool, void *raw, size_t raw_size) {
-    if (mmi_tool_is_there()) mmi_tool_close(raw, raw_size);
+    mmi_tool_close(raw, raw_size);
     if (!pool && MMI_LIKELY(mmi_heap_free_short(mmi_heap_mine, raw))) return MEMMGR_OK;
     return mmi_watch_raw_free(pool, raw);
 }
@@ -6220,15 +6232,13 @@ MMI_FN void mmi_watch_make_quarantine(memmgr_pool *pool) {
     if (!made) return;
     mmi_watch_enter(pool);
     mmi_quarantine *unused = mmi_watch_quarantine(pool);
-    if (pool) {
+    if (!pool && unused) {
+        unused = made; // another thread was faster
+    } else {
         for (; unused && made->count < unused->count; made->count++)
             made->items[made->count] = unused->items[(unused->first + made->count) % unused->room];
         made->bytes = unused ? unused->bytes : 0;
-        pool->quarantine = (uintptr_t)made;
-    } else if (unused) {
-        unused = made; // another thread was faster
-    } else {
-        mmi_atomic_word_store(&mmi_watch_general.quarantine, (uintptr_t)made);
+        mmi_watch_set_quarantine(pool, made);
     }
     mmi_watch_leave(pool);
     if (unused) (void)mmi_watch_raw_free(pool, unused);
@@ -6250,10 +6260,7 @@ MMI_FN mmi_quarantine *mmi_watch_sound_quarantine(memmgr_pool *pool) {
     if (!held || (held->seal == mmi_watch_seal(held) && held->first < held->room &&
                   held->count <= held->room && held->bytes <= held->limit))
         return held;
-    if (pool)
-        pool->quarantine = 0;
-    else
-        mmi_atomic_word_store(&mmi_watch_general.quarantine, 0);
+    mmi_watch_set_quarantine(pool, NULL);
     return NULL;
 }
 
@@ -6391,7 +6398,7 @@ MMI_INLINE void *mmi_watch_make(memmgr_pool *pool, size_t alignment, size_t size
     if (MMI_UNLIKELY(!record))
         record = (mmi_record *)mmi_watch_raw_alloc_again(pool, alignment, raw_size, found);
     if (!record) return NULL;
-    if (mmi_tool_is_there()) mmi_tool_open(record, raw_size);
+    mmi_tool_open(record, raw_size);
     mmi_record_write(record, shift, size, mmi_watch_serial(pool), caller);
     char *block = mmi_record_block(record);
     if (mmi_tool_is_there()) {
@@ -6525,8 +6532,8 @@ MMI_FN bool mmi_watch_resize(memmgr_pool *pool, mmi_watched *block, size_t size,
     return true;
 }
 
-// Resizes a live block, in place or by moving it. NULL, and the block intact, when there is no room
-// (*error MEMMGR_OK), or it is none.
+// Resizes a live block, in place or by moving it. NULL, and the block intact, when there is no
+// room; NULL, and noted, when it is none.
 MMI_FN void *mmi_watch_realloc(memmgr_pool *pool, void *ptr, size_t size, mmi_caller caller,
                                mmi_findings *found) {
     mmi_watched block;
@@ -8135,21 +8142,13 @@ MEMMGR_API void *memmgr_pool_alloc_at(memmgr_pool *pool, size_t size, const char
     return mmi_public_alloc(pool, MMI_GRANULE, size, false, MMI_CALLER_AT);
 }
 
-// count * size, or more than there can be: a failure like any other.
-MMI_INLINE size_t mmi_public_product(size_t count, size_t size) {
-    size_t bytes = SIZE_MAX;
-    (void)mmi_multiply(count, size, &bytes);
-    return bytes;
-}
-
 MEMMGR_API void *memmgr_pool_calloc(memmgr_pool *pool, size_t count, size_t size) {
-    return mmi_public_alloc(pool, MMI_GRANULE, mmi_public_product(count, size), true, MMI_CALLER);
+    return mmi_public_alloc(pool, MMI_GRANULE, mmi_product(count, size), true, MMI_CALLER);
 }
 
 MEMMGR_API void *memmgr_pool_calloc_at(memmgr_pool *pool, size_t count, size_t size,
                                        const char *file, int line) {
-    return mmi_public_alloc(pool, MMI_GRANULE, mmi_public_product(count, size), true,
-                            MMI_CALLER_AT);
+    return mmi_public_alloc(pool, MMI_GRANULE, mmi_product(count, size), true, MMI_CALLER_AT);
 }
 
 MEMMGR_API void *memmgr_pool_aligned_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
@@ -8450,9 +8449,13 @@ MEMMGR_API void *memmgr_malloc_at(size_t size, const char *file, int line) {
 }
 
 MMI_INLINE void *mmi_public_heap_calloc(size_t count, size_t size, mmi_caller caller) {
-    size_t bytes = mmi_public_product(count, size);
-    if (MMI_UNLIKELY(mmi_heap_is_watched()))
-        return mmi_public_heap_watched(MMI_GRANULE, bytes, true, caller);
+    size_t bytes = mmi_product(count, size);
+    void *block;
+    if (MMI_LIKELY(mmi_heap_alloc_short(mmi_heap_short, bytes, &block))) {
+        mmi_bytes_fill(block, 0, bytes);
+        return block;
+    }
+    if (mmi_heap_is_watched()) return mmi_public_heap_watched(MMI_GRANULE, bytes, true, caller);
     return mmi_heap_calloc(bytes);
 }
 
@@ -9294,18 +9297,14 @@ MEMMGR_API void *memmgr_pool_alloc_at(memmgr_pool *pool, size_t size, const char
     return mmi_libc_pool_alloc(pool, MMI_LIBC_GRANULE, size, false, MMI_CALLER_AT);
 }
 
-MMI_FN size_t mmi_libc_product(size_t count, size_t size) {
-    return size != 0 && count > SIZE_MAX / size ? SIZE_MAX : count * size;
-}
-
 MEMMGR_API void *memmgr_pool_calloc(memmgr_pool *pool, size_t count, size_t size) {
-    size_t bytes = mmi_libc_product(count, size);
+    size_t bytes = mmi_product(count, size);
     return mmi_libc_pool_alloc(pool, MMI_LIBC_GRANULE, bytes, true, MMI_CALLER);
 }
 
 MEMMGR_API void *memmgr_pool_calloc_at(memmgr_pool *pool, size_t count, size_t size,
                                        const char *file, int line) {
-    size_t bytes = mmi_libc_product(count, size);
+    size_t bytes = mmi_product(count, size);
     return mmi_libc_pool_alloc(pool, MMI_LIBC_GRANULE, bytes, true, MMI_CALLER_AT);
 }
 
