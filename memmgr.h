@@ -9231,7 +9231,7 @@ MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr
 }
 
 MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_desc *desc) {
-    unsigned flags = MMI_LIBC_FLAGS | MEMMGR_POOL_GROW;
+    unsigned flags = (unsigned)MMI_LIBC_FLAGS | MEMMGR_POOL_GROW;
     if (!mmi_libc_desc_valid(desc, flags, MMI_CALLER)) return NULL;
     if (capacity < sizeof(memmgr_pool) + MMI_LIBC_GRANULE)
         capacity = sizeof(memmgr_pool) + MMI_LIBC_GRANULE;
