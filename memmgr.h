@@ -1133,7 +1133,8 @@ MMI_INLINE uint8_t *mmi_atomic_bytes(uint8_t *const *pointer) {
     return *(uint8_t *const volatile *)pointer;
 }
 MMI_INLINE void mmi_atomic_bytes_store(uint8_t **pointer, uint8_t *value) {
-    *(uint8_t *volatile *)pointer = value;
+    uint8_t *volatile *cell = pointer;
+    *cell = value;
 }
 MMI_INLINE void mmi_atomic_fence(void) {}
 MMI_INLINE void mmi_atomic_half_store(uint16_t *half, uint16_t value) { *half = value; }
