@@ -1418,7 +1418,7 @@ MMI_FN void mmi_text_foreign(mmi_text *text, char c, unsigned form) {
 
 // A pool's name, as the user gave it: its first characters.
 MMI_FN void mmi_text_name(mmi_text *text, const char *name, unsigned form) {
-    for (size_t i = 0; name[i] != '\0' && i < MMI_TEXT_NAME; i++)
+    for (size_t i = 0; i < MMI_TEXT_NAME && name[i] != '\0'; i++)
         mmi_text_foreign(text, name[i], form);
 }
 
