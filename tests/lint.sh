@@ -251,7 +251,7 @@ section_analyzers() {
 tidy_each() {
     checks=$1 options=$2
     shift 2
-    for file in "$@"; do clang-tidy --quiet --checks="$checks" "$file" -- $options 2>/dev/null; done
+    for file in "$@"; do clang-tidy --quiet --checks="$checks" "$file" -- $options 2>/dev/null || echo "$file: not clean"; done
 }
 
 section_tidy() {
