@@ -1160,7 +1160,8 @@ MMI_INLINE uint8_t *mmi_atomic_bytes(uint8_t *const *pointer) {
     return *(uint8_t *const volatile *)pointer;
 }
 MMI_INLINE void mmi_atomic_bytes_store(uint8_t **pointer, uint8_t *value) {
-    *(uint8_t *volatile *)pointer = value;
+    uint8_t *volatile *cell = pointer;
+    *cell = value;
 }
 MMI_INLINE void mmi_atomic_fence(void) {}
 MMI_INLINE void mmi_atomic_half_store(uint16_t *half, uint16_t value) { *half = value; }
@@ -1444,7 +1445,7 @@ MMI_FN void mmi_text_foreign(mmi_text *text, char c, unsigned form) {
 
 // A pool's name, as the user gave it: its first characters.
 MMI_FN void mmi_text_name(mmi_text *text, const char *name, unsigned form) {
-    for (size_t i = 0; name[i] != '\0' && i < MMI_TEXT_NAME; i++)
+    for (size_t i = 0; i < MMI_TEXT_NAME && name[i] != '\0'; i++)
         mmi_text_foreign(text, name[i], form);
 }
 
@@ -9411,7 +9412,7 @@ MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr
 }
 
 MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_desc *desc) {
-    unsigned flags = MMI_LIBC_FLAGS | MEMMGR_POOL_GROW;
+    unsigned flags = (unsigned)MMI_LIBC_FLAGS | MEMMGR_POOL_GROW;
     if (!mmi_libc_desc_valid(desc, flags, MMI_CALLER)) return NULL;
     if (capacity < sizeof(memmgr_pool) + MMI_LIBC_GRANULE)
         capacity = sizeof(memmgr_pool) + MMI_LIBC_GRANULE;
