@@ -1,6 +1,6 @@
-# cover.py OUT VERSION: adds up what the programs of cover.sh counted, and judges it. OUT/bin has the
-# programs, OUT/raw their counts, OUT/log what the jobs said; VERSION is the end of the names of LLVM's
-# tools, such as "-19". OUT/missing.txt is written. The last line is "N passed, N failed".
+# cover.py OUT VERSION: adds up what the programs of cover.sh counted, and judges it. OUT/bin has
+# the programs, OUT/raw their counts, OUT/log what the jobs said; VERSION is the end of the names of
+# LLVM's tools, such as "-19". OUT/missing.txt is written. The last line is "N passed, N failed".
 
 import collections
 import concurrent.futures
@@ -26,7 +26,8 @@ def tool(name, *arguments):
 
 
 def files(folder):
-    return [os.path.join(out, folder, name) for name in sorted(os.listdir(os.path.join(out, folder)))]
+    folder = os.path.join(out, folder)
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
 
 
 def id_of_program(path):
@@ -47,7 +48,8 @@ def export(build):
     merged = os.path.join(out, 'data', os.path.basename(program) + '.profdata')
     tool('llvm-profdata', 'merge', '-sparse', '-o', merged, *counts)
     try:
-        told = tool('llvm-cov', 'export', '-skip-expansions', '-instr-profile=' + merged, program, header)
+        told = tool('llvm-cov', 'export', '-skip-expansions', '-instr-profile=' + merged,
+                    program, header)
     except subprocess.CalledProcessError:  # it does not hold the header
         return []
     return [function for function in json.loads(told)['data'][0]['functions']
@@ -75,7 +77,8 @@ def add_lines(regions):
     """As llvm-cov does: a line ran as often as the most frequent of the region that it begins in
     and of those that begin in it."""
     inside, begun, gone = {}, {}, set()
-    for first, _, last, _, count, _, _, kind in sorted(regions, key=lambda r: (r[:2], [-r[2], -r[3]])):
+    outer_first = sorted(regions, key=lambda region: (region[:2], [-region[2], -region[3]]))
+    for first, _, last, _, count, _, _, kind in outer_first:
         if kind == SKIPPED:
             gone.update(range(first, last + 1))
         elif kind in (CODE, GAP):
@@ -263,8 +266,8 @@ def show(rooms):
         bad = bool(room.missing or room.faults)
         passed, failed = passed + (not bad), failed + bad
         print('  %-12s %4d/%4d lines %4d/%4d branches %3d excused  %d passed, %d failed' %
-              (room.name, room.lines_run, room.lines, room.branches_run, room.branches, room.excused,
-               not bad, bad))
+              (room.name, room.lines_run, room.lines, room.branches_run, room.branches,
+               room.excused, not bad, bad))
         for fault in room.faults:
             print('    ' + fault)
     return passed, failed

@@ -224,14 +224,18 @@ run_override()
     if [ "$1" = c ]; then
         "$out/cc" -x c -std=c11 $options -c -o "$program.o" memmgr.h &&
             "$out/cc" -std=c11 -fno-builtin -o "$program" tests/preload/family.c "$program.o" \
-                -pthread -ldl
+                -pthread -ldl &&
+            "$CLANG" -std=c11 -fPIC -shared -DFAMILY_PLUGIN -o "$program.plugin.so" \
+                tests/preload/family.c
     else
         "$out/cxx" -x c++ -std=c++17 -fsized-deallocation $options -c -o "$program.o" memmgr.h &&
             "$out/cxx" -std=c++17 -fsized-deallocation -o "$program" tests/preload/standard.cpp \
                 "$program.o" -pthread
     fi
     status=$?
-    if [ $status = 0 ]; then runs "$program"; else broken 'does not compile'; fi
+    [ "$1" = c ] && set -- memmgr # it is shown misuse, too
+    [ "$1" = memmgr ] || set --
+    if [ $status = 0 ]; then runs "$program" "$@"; else broken 'does not compile'; fi
 }
 
 # --- All of it -----------------------------------------------------------------------------------
