@@ -261,7 +261,7 @@ def show(rooms):
                 missing.write('>>%s\n%s\n\n' % (room.name, '\n'.join(room.missing + room.faults)))
     passed = failed = 0
     for room in rooms:
-        if room.lines == 0:
+        if not (room.lines or room.faults):
             continue
         bad = bool(room.missing or room.faults)
         passed, failed = passed + (not bad), failed + bad
