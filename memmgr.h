@@ -775,7 +775,14 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #define MMI_WINDOWS 0
 #endif
 
-#if !defined(_WIN32) && !defined(MEMMGR_NO_OS)
+// WebAssembly without a system's memory calls: its linear memory, which only grows.
+#if defined(__wasm__) && !defined(__EMSCRIPTEN__) && !defined(MEMMGR_NO_OS)
+#define MMI_WASM 1
+#else
+#define MMI_WASM 0
+#endif
+
+#if !defined(_WIN32) && !defined(MEMMGR_NO_OS) && !MMI_WASM
 #define MMI_POSIX 1
 #else
 #define MMI_POSIX 0
@@ -878,6 +885,13 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #include <errno.h>
 #include <stdlib.h>
 #include <windows.h>
+#endif
+
+#if MMI_WASM
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
 #endif
 
 #if MMI_MSVC
@@ -2096,6 +2110,79 @@ MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void), void (*in_
     (void)before, (void)after, (void)in_child; // there is no fork
 }
 
+#elif MMI_WASM
+
+// What is given back waits here for the next call, lowest address first; no two of them touch.
+typedef struct mmi_os_idle {
+    struct mmi_os_idle *next;
+    size_t size;
+} mmi_os_idle;
+
+static mmi_os_idle *mmi_os_idle_first;
+static mmi_lock mmi_os_idle_lock;
+
+MMI_FN size_t mmi_os_page(void) { return 65536; }
+
+MMI_FN void *mmi_os_grow(size_t size) {
+    size_t pages = __builtin_wasm_memory_grow(0, (size + 65535) / 65536);
+    return pages != SIZE_MAX ? (void *)(pages * 65536) : NULL;
+}
+
+// The lower part of the first that is large enough, zeroed again; NULL for none.
+MMI_FN void *mmi_os_take_idle(size_t size) {
+    mmi_os_idle **link = &mmi_os_idle_first;
+    while (*link && (*link)->size < size)
+        link = &(*link)->next;
+    mmi_os_idle *idle = *link;
+    if (!idle) return NULL;
+    if (idle->size > size) {
+        mmi_os_idle *rest = (mmi_os_idle *)(void *)((char *)idle + size);
+        rest->next = idle->next;
+        rest->size = idle->size - size;
+        *link = rest;
+    } else {
+        *link = idle->next;
+    }
+    mmi_bytes_fill(idle, 0, size);
+    return idle;
+}
+
+MMI_FN void mmi_os_give_idle(void *memory, size_t size) {
+    mmi_os_idle *idle = (mmi_os_idle *)memory, *before = NULL, *next = mmi_os_idle_first;
+    for (; next && next < idle; next = next->next)
+        before = next;
+    idle->next = next;
+    idle->size = size;
+    if (next && (char *)idle + size == (char *)next) {
+        idle->size += next->size;
+        idle->next = next->next;
+    }
+    if (before && (char *)before + before->size == (char *)idle) {
+        before->size += idle->size;
+        before->next = idle->next;
+    } else {
+        *(before ? &before->next : &mmi_os_idle_first) = idle;
+    }
+}
+
+MMI_FN void mmi_os_no_memory(void) { errno = ENOMEM; }
+MMI_FN void mmi_os_write_error(const char *text, size_t length) { (void)write(2, text, length); }
+MMI_FN bool mmi_os_shows_colours(int file) {
+    (void)file;
+    return false;
+}
+MMI_FN void mmi_os_abort(void) { abort(); }
+MMI_FN void mmi_os_yield(void) {}
+MMI_FN uint64_t mmi_os_nanoseconds(void) {
+    struct timespec now = {0, 0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+MMI_FN void mmi_os_at_exit(void (*end)(void)) { (void)atexit(end); }
+MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void), void (*in_child)(void)) {
+    (void)before, (void)after, (void)in_child; // there is no fork
+}
+
 #else
 
 MMI_FN size_t mmi_os_page(void) { return 4096; }
@@ -2190,6 +2277,26 @@ MMI_INLINE void mmi_lock_release(mmi_lock *lock) { mmi_atomic_store(&lock->held,
 #else
 MMI_FN void mmi_lock_acquire(mmi_lock *lock) { (void)lock; }
 MMI_FN void mmi_lock_release(mmi_lock *lock) { (void)lock; }
+#endif
+
+#if MMI_WASM
+MMI_FN void *mmi_os_map(size_t size) {
+    mmi_lock_acquire(&mmi_os_idle_lock);
+    void *memory = mmi_os_take_idle(size);
+    mmi_lock_release(&mmi_os_idle_lock);
+    return memory ? memory : mmi_os_grow(size);
+}
+
+MMI_FN void mmi_os_unmap(void *memory, size_t size) {
+    mmi_lock_acquire(&mmi_os_idle_lock);
+    mmi_os_give_idle(memory, size);
+    mmi_lock_release(&mmi_os_idle_lock);
+}
+
+MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
+    (void)memory, (void)size;
+    return 0;
+}
 #endif
 
 // >>report
@@ -5850,7 +5957,8 @@ MMI_COLD memmgr_pool *mmi_heap_make(void) {
     return mmi_pool_make(mmi_heap_memory, sizeof mmi_heap_memory, &desc, true, false);
 }
 #else
-#define MMI_HEAP_FIRST ((size_t)64 << 20) // bytes reserved at first, and less where there is less
+#define MMI_HEAP_FIRST                                                                             \
+    ((size_t)(MMI_WASM ? 1 : 64) << 20) // bytes reserved at first, and less where there is less
 
 // A fork finds the heap at rest, and leaves it so in both processes.
 MMI_FN void mmi_heap_before_fork(void) {
@@ -9942,6 +10050,7 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_UNIT_SHIFT
 #undef MMI_UNLIKELY
 #undef MMI_VALGRIND
+#undef MMI_WASM
 #undef MMI_WATCH
 #undef MMI_WATCHED
 #undef MMI_WATCH_DEFAULT
