@@ -869,7 +869,7 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #include <intrin.h>
 #endif
 
-#if defined(__SSE2__)
+#if defined(__SSE2__) && __STDC_HOSTED__ // gcc's header of it needs a C library's
 #define MMI_SSE2 1
 #include <emmintrin.h>
 #else
