@@ -838,8 +838,8 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #define MMI_VALGRIND 0
 #endif
 
-// Where a function was called from.
-#if MMI_GNUC && !MMI_TCC
+// Where a function was called from; WebAssembly does not tell.
+#if MMI_GNUC && !MMI_TCC && !defined(__wasm__)
 #define MMI_RETURN_ADDRESS __builtin_return_address(0)
 #elif MMI_MSVC
 #define MMI_RETURN_ADDRESS _ReturnAddress()
