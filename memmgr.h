@@ -778,6 +778,20 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #define MMI_THREADS 1
 #endif
 
+// Are there atomic operations? Not on Cortex-M0, on AVR, on RISC-V without its A: there MEMMGR_LOCK
+// has to do.
+#if !MMI_THREADS
+#define MMI_ATOMICS 0
+#elif MMI_GNUC && !MMI_TCC && defined(__GCC_ATOMIC_POINTER_LOCK_FREE)
+#define MMI_ATOMICS (__GCC_ATOMIC_POINTER_LOCK_FREE == 2)
+#else
+#define MMI_ATOMICS ((MMI_GNUC && !MMI_TCC) || MMI_MSVC)
+#endif
+
+#if MMI_THREADS && !MMI_ATOMICS && !defined(MEMMGR_LOCK)
+#error "memmgr: no atomic operations here: define MEMMGR_NO_THREADS, or MEMMGR_LOCK and _UNLOCK"
+#endif
+
 // Each thread has a heap where there is memory to be had from the system, and memmgr knows its
 // threads and locks.
 #if (MMI_POSIX || MMI_WINDOWS) && !defined(MEMMGR_LOCK)
@@ -1046,7 +1060,7 @@ MMI_INLINE memmgr_block mmi_block_shown(const void *address, size_t size, bool l
 //   ..._replace                            releases, with mmi_atomic_word_exchange as its partner
 //   mmi_atomic_acquire                     makes what was loaded before it an acquiring load
 //   mmi_atomic_fence                       no load behind it is made before a store before it
-#if MMI_THREADS && MMI_GNUC
+#if MMI_ATOMICS && MMI_GNUC
 MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *byte) {
 #if MMI_TSAN // which knows no fences
     return __atomic_load_n(byte, __ATOMIC_ACQUIRE);
@@ -1150,8 +1164,7 @@ MMI_INLINE void mmi_atomic_word_release(uintptr_t *word, uintptr_t value) {
     mmi_atomic_word_store(word, value);
 }
 MMI_INLINE void mmi_atomic_acquire(void) {}
-#if MMI_THREADS &&                                                                                 \
-    MMI_MSVC // where volatile accesses are ordered, and Interlocked ones all the more
+#if MMI_ATOMICS // where volatile accesses are ordered, and Interlocked ones all the more
 MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
     return (uint8_t)_InterlockedExchange8((volatile char *)byte, (char)value);
 }
@@ -1173,7 +1186,7 @@ MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) {
     while (!mmi_atomic_word_replace(word, &seen, seen + value)) {
     }
 }
-#elif !MMI_THREADS
+#else
 MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
     uint8_t was = *byte;
     *byte = value;
@@ -1194,12 +1207,20 @@ MMI_INLINE bool mmi_atomic_word_replace(uintptr_t *word, uintptr_t *expected, ui
     *word = value;
     return true;
 }
-MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) { *word += value; }
+MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) {
+#if MMI_THREADS
+    MEMMGR_LOCK();
+    *word += value;
+    MEMMGR_UNLOCK();
+#else
+    *word += value;
+#endif
+}
 #endif
 #endif
 
 // One word that two threads may touch: exchange acquires, store releases; they are partners.
-#if MMI_THREADS
+#if MMI_ATOMICS
 #if MMI_GNUC
 MMI_INLINE unsigned mmi_atomic_exchange(unsigned *word, unsigned value) {
     return __atomic_exchange_n(word, value, __ATOMIC_ACQUIRE);
@@ -1210,7 +1231,7 @@ MMI_INLINE unsigned mmi_atomic_load(const unsigned *word) {
 MMI_INLINE void mmi_atomic_store(unsigned *word, unsigned value) {
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
-#elif MMI_MSVC
+#else
 MMI_INLINE unsigned mmi_atomic_exchange(unsigned *word, unsigned value) {
     return (unsigned)_InterlockedExchange((volatile long *)word, (long)value);
 }
@@ -1220,8 +1241,6 @@ MMI_INLINE unsigned mmi_atomic_load(const unsigned *word) {
 MMI_INLINE void mmi_atomic_store(unsigned *word, unsigned value) {
     (void)_InterlockedExchange((volatile long *)word, (long)value);
 }
-#else
-#error "memmgr: no atomic operations known for this compiler: define MEMMGR_NO_THREADS"
 #endif
 #endif
 
@@ -9661,6 +9680,7 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_ARENA_LEAST
 #undef MMI_ASAN
 #undef MMI_ASSERT
+#undef MMI_ATOMICS
 #undef MMI_BIN_BYTES
 #undef MMI_BIN_DEPTH
 #undef MMI_BIN_DEPTH_LEAST
