@@ -1131,16 +1131,38 @@ MMI_INLINE void mmi_atomic_fence(void) {
 #endif
 }
 #else
+// MSVC: what volatile accesses leave in order on x86, Arm does not; and a load may be made before
+// an earlier store on both.
+MMI_INLINE void mmi_atomic_acquire(void) {
+#if MMI_ATOMICS && (defined(_M_ARM) || defined(_M_ARM64))
+    __dmb(11); // the inner shareable domain: all that runs threads
+#endif
+}
+MMI_INLINE void mmi_atomic_fence(void) {
+#if MMI_ATOMICS
+    volatile long any = 0;
+    (void)_InterlockedOr(&any, 0);
+    mmi_atomic_acquire();
+#endif
+}
 MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *byte) { return *(const volatile uint8_t *)byte; }
-MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *byte) { return mmi_atomic_byte(byte); }
+MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *byte) {
+    mmi_atomic_acquire();
+    uint8_t value = mmi_atomic_byte(byte);
+    mmi_atomic_acquire();
+    return value;
+}
 MMI_INLINE void mmi_atomic_byte_store(uint8_t *byte, uint8_t value) {
     *(volatile uint8_t *)byte = value;
 }
 MMI_INLINE uint16_t mmi_atomic_half(const uint16_t *half) { return *half; }
 MMI_INLINE uint16_t mmi_atomic_half_acquire(const uint16_t *half) {
-    return *(const volatile uint16_t *)half;
+    uint16_t value = *(const volatile uint16_t *)half;
+    mmi_atomic_acquire();
+    return value;
 }
 MMI_INLINE void mmi_atomic_half_release(uint16_t *half, uint16_t value) {
+    mmi_atomic_acquire();
     *(volatile uint16_t *)half = value;
 }
 MMI_INLINE uint8_t *mmi_atomic_bytes(uint8_t *const *pointer) {
@@ -1149,7 +1171,6 @@ MMI_INLINE uint8_t *mmi_atomic_bytes(uint8_t *const *pointer) {
 MMI_INLINE void mmi_atomic_bytes_store(uint8_t **pointer, uint8_t *value) {
     *(uint8_t *volatile *)pointer = value;
 }
-MMI_INLINE void mmi_atomic_fence(void) {}
 MMI_INLINE void mmi_atomic_half_store(uint16_t *half, uint16_t value) { *half = value; }
 MMI_INLINE uintptr_t mmi_atomic_word(const uintptr_t *word) {
     return *(const volatile uintptr_t *)word;
@@ -1158,12 +1179,14 @@ MMI_INLINE void mmi_atomic_word_store(uintptr_t *word, uintptr_t value) {
     *(volatile uintptr_t *)word = value;
 }
 MMI_INLINE uintptr_t mmi_atomic_word_acquire(const uintptr_t *word) {
-    return mmi_atomic_word(word);
+    uintptr_t value = mmi_atomic_word(word);
+    mmi_atomic_acquire();
+    return value;
 }
 MMI_INLINE void mmi_atomic_word_release(uintptr_t *word, uintptr_t value) {
+    mmi_atomic_acquire();
     mmi_atomic_word_store(word, value);
 }
-MMI_INLINE void mmi_atomic_acquire(void) {}
 #if MMI_ATOMICS // where volatile accesses are ordered, and Interlocked ones all the more
 MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
     return (uint8_t)_InterlockedExchange8((volatile char *)byte, (char)value);
