@@ -5359,7 +5359,9 @@ MMI_FN mmi_heap *mmi_heap_make(void) {
 }
 
 MMI_FN void mmi_heap_thread_ends(void *heap) {
-    if (mmi_heap_mine != (mmi_heap *)heap) return;
+    // Where thread-locals end before their thread does they are found anew: as they were at first.
+    bool anew = MMI_POSIX && mmi_heap_mine == &mmi_heap_none;
+    if (mmi_heap_mine != (mmi_heap *)heap && !anew) return; // a fiber of another thread
     mmi_heap_mine = mmi_heap_short = &mmi_heap_gone;
     mmi_heap_park((mmi_heap *)heap);
 }
