@@ -792,9 +792,18 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #error "memmgr: no atomic operations here: define MEMMGR_NO_THREADS, or MEMMGR_LOCK and _UNLOCK"
 #endif
 
+// Where thread-locals are emulated the first use of one calls malloc: in the place of malloc there
+// can be none.
+#if MMI_GNUC && defined(MEMMGR_OVERRIDE) &&                                                        \
+    ((defined(_WIN32) && !defined(__clang__)) || defined(__CYGWIN__) || defined(__OpenBSD__))
+#define MMI_NO_LOCALS 1
+#else
+#define MMI_NO_LOCALS 0
+#endif
+
 // Each thread has a heap where there is memory to be had from the system, and memmgr knows its
 // threads and locks.
-#if (MMI_POSIX || MMI_WINDOWS) && !defined(MEMMGR_LOCK)
+#if (MMI_POSIX || MMI_WINDOWS) && !defined(MEMMGR_LOCK) && !MMI_NO_LOCALS
 #define MMI_HAS_HEAPS 1
 #else
 #define MMI_HAS_HEAPS 0
@@ -1042,8 +1051,8 @@ MMI_INLINE memmgr_block mmi_block_shown(const void *address, size_t size, bool l
     return block;
 }
 
-// A variable of which each thread has its own.
-#if !MMI_THREADS
+// A variable of which each thread has its own, where it can.
+#if !MMI_THREADS || MMI_NO_LOCALS
 #define MMI_THREAD_LOCAL
 #elif MMI_GNUC && MMI_ELF // without a call, also in a shared library
 #define MMI_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
@@ -9763,6 +9772,7 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_NOBODY
 #undef MMI_NODE
 #undef MMI_NONE
+#undef MMI_NO_LOCALS
 #undef MMI_OS_RESERVE
 #undef MMI_OVERRIDE
 #undef MMI_OVERRIDE_API
