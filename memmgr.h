@@ -5781,16 +5781,25 @@ MMI_COLD memmgr_pool *mmi_heap_make(void) {
     desc.flags = MEMMGR_POOL_GROW;
     for (size_t size = MMI_HEAP_FIRST; !pool && size >= 65536; size /= 4)
         pool = mmi_pool_create(size, &desc);
-    if (pool)
-        mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
     return pool;
 }
 #endif
 
+// With the lock held. To ask to be told of forks may be to call malloc: so it is done without.
+MMI_COLD void mmi_heap_start(void) {
+    mmi_heap_pool = mmi_heap_make();
+#ifndef MEMMGR_NO_OS
+    if (!mmi_heap_pool) return;
+    mmi_lock_release(&mmi_heap_lock);
+    mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
+    mmi_lock_acquire(&mmi_heap_lock);
+#endif
+}
+
 // The pool with its lock held; NULL where there is no memory for one.
 MMI_FN memmgr_pool *mmi_heap_enter(void) {
     mmi_lock_acquire(&mmi_heap_lock);
-    if (MMI_UNLIKELY(!mmi_heap_pool)) mmi_heap_pool = mmi_heap_make();
+    if (MMI_UNLIKELY(!mmi_heap_pool)) mmi_heap_start();
     return mmi_heap_pool;
 }
 
