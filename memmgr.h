@@ -1918,6 +1918,8 @@ MMI_STATIC_ASSERT((MMI_UNIT / MMI_GRANULE) <= UINT16_MAX);
 #define MMI_MAP_ANONYMOUS MAP_ANONYMOUS
 extern int madvise(void *, size_t, int);
 extern int mincore(void *, size_t, unsigned char *);
+#else
+#error "memmgr: no anonymous mappings here: define MEMMGR_NO_OS"
 #endif
 #if defined(MAP_NORESERVE)
 #define MMI_MAP_FLAGS (MAP_PRIVATE | MMI_MAP_ANONYMOUS | MAP_NORESERVE)
@@ -1966,8 +1968,15 @@ MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
     return held;
 }
 #else
+// The BSDs and macOS take the pages when they need them; how many were held they do not tell.
 MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
+#if defined(MADV_FREE)
+    int error = errno;
+    (void)madvise((char *)memory, size, MADV_FREE);
+    errno = error;
+#else
     (void)memory, (void)size;
+#endif
     return 0;
 }
 #endif
