@@ -1955,6 +1955,7 @@ MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
     size_t page = mmi_os_page(), held = 0;
     unsigned char resident[1024];
     int error = errno;
+    if (size % page != 0) return 0; // a unit that is part of a page: the system would round up
     for (size_t done = 0; done < size;) {
         char *at = (char *)memory + done;
         size_t part = size - done < page * sizeof resident ? size - done : page * sizeof resident;
@@ -1972,7 +1973,7 @@ MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
 MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
 #if defined(MADV_FREE)
     int error = errno;
-    (void)madvise((char *)memory, size, MADV_FREE);
+    if (size % mmi_os_page() == 0) (void)madvise((char *)memory, size, MADV_FREE);
     errno = error;
 #else
     (void)memory, (void)size;
