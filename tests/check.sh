@@ -242,7 +242,7 @@ row_tcc()
 row_cross()
 {
     need "$1-gcc" "$2"
-    cc="$1-gcc -std=c11 -O2 -static"
+    cc="$1-gcc -std=c11 -O1 -static"
     libraries=-pthread
     shift
     runner=$*
@@ -250,7 +250,7 @@ row_cross()
     program smoke.on tests/smoke.c $warnings $on
     program smoke.off tests/smoke.c $warnings
     demo $on
-    existing pool model misuse edges grow strategy general watch trace
+    existing pool model misuse edges general watch trace
 }
 
 row_windows()
@@ -263,10 +263,13 @@ row_windows()
     cc="$mingw-gcc$kind -std=c11 -O2 -static" suffix=.exe runner=wine
     suite
     program smoke.on tests/smoke.c $warnings $on
-    program smoke.off tests/smoke.c $warnings
     program smoke.one tests/smoke.c $warnings $on $one_thread
     demo $on
+    # Its C library has no aligned blocks that free() takes, so smoke.c is not for the switch off.
+    demo
+    sizes='-include tests/targets/windows_names.h'
     existing pool model misuse edges grow strategy
+    sizes=
     cc="$mingw-g++$kind -std=c++17 -O2 -static"
     program override tests/targets/override.cpp $warnings $on
     program cplusplus examples/cplusplus.cpp -Wall -Wextra -Wpedantic -Werror -I. $on
@@ -309,7 +312,7 @@ row_cortex_m3()
     suite $bare $sizes
     program smoke tests/smoke.c $warnings $bare $sizes
     demo $bare $sizes
-    existing_bare pool misuse edges
+    existing_bare model misuse edges strategy
 }
 
 # Existing tests that have room enough on a board.
@@ -354,7 +357,7 @@ row_rv32()
     suite $bare $sizes
     program smoke tests/smoke.c $warnings $bare $sizes
     demo $bare $sizes
-    existing_bare pool misuse edges
+    existing_bare model misuse edges strategy
 }
 
 # 16-bit int and pointers, 16 KiB of RAM. simavr's status says nothing.

@@ -7,9 +7,9 @@
 static int ask(void (*before)(void), void (*after)(void), void (*in_child)(void));
 #define pthread_atfork(before, after, in_child) ask(before, after, in_child)
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-#define MEMMGR_LOCK() ((void)pthread_mutex_lock(&lock))
-#define MEMMGR_UNLOCK() ((void)pthread_mutex_unlock(&lock))
+static pthread_mutex_t the_lock = PTHREAD_MUTEX_INITIALIZER;
+#define MEMMGR_LOCK() ((void)pthread_mutex_lock(&the_lock))
+#define MEMMGR_UNLOCK() ((void)pthread_mutex_unlock(&the_lock))
 #undef SUITE_LOCK
 #define MEMMGR_IMPLEMENTATION
 #include "../../memmgr.h"
