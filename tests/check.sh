@@ -67,6 +67,7 @@ own-lock         native gcc -std=c11 -O1 -DSUITE_LOCK
 no-watch         native gcc -std=c11 -O2 -DMEMMGR_NO_WATCH
 debug            native gcc -std=c11 -O1 -DMEMMGR_DEBUG
 emulated-locals  native clang -std=c11 -O1 -femulated-tls
+large-pages      one tests/targets/large_pages.c
 tcc              tcc
 cortex-m3        cortex_m3
 cortex-m0        cortex_m0
@@ -207,6 +208,14 @@ row_native_cxx()
     program smoke.off tests/smoke.c $warnings
     program override tests/targets/override.cpp $warnings $on
     program cplusplus examples/cplusplus.cpp -Wall -Wextra -Wpedantic -Werror -I. $on
+}
+
+# A program for what this machine is not.
+row_one()
+{
+    case $(uname -s) in Linux) ;; *) skip 'not Linux' ;; esac
+    cc="${CC:-cc} -std=c11 -O1" libraries=-pthread
+    program one "$1" $warnings $on
 }
 
 # 32 bits of x86. Debian keeps the kernel's headers where such a compiler does not look for them.
@@ -364,13 +373,14 @@ row_rv32()
 row_avr()
 {
     need avr-gcc simavr
-    cc="avr-gcc -std=c11 -Os -mmcu=atmega1284p"
+    cc="avr-gcc -std=c11 -Os -mmcu=atmega1284p -ffunction-sections -fdata-sections"
+    cc="$cc -Wl,--gc-sections -DMEMMGR_NO_WATCH" # whose texts alone are half of the RAM
     suffix=.elf status_counts=0
     runner='simavr -m atmega1284p -f 16000000'
     smallest avr
     program suite 'tests/targets/suite.c tests/targets/start_avr.c' $warnings $bare \
         -DSUITE_SEED="$SEED" -DMEMMGR_NO_STDIO -DSUITE_PRINT=print_raw \
-        -DMEMMGR_STATIC_HEAP_SIZE=2048 -DSUITE_POOL=4000 -DSUITE_BLOCKS=32 -DSUITE_EDGE=400 \
+        -DMEMMGR_STATIC_HEAP_SIZE=2048 -DSUITE_POOL=3000 -DSUITE_BLOCKS=32 -DSUITE_EDGE=400 \
         -DSUITE_STEPS=3000
     build hello 'examples/hello.c tests/targets/start_avr.c' -Wall -Wextra -I. $bare \
         -DMEMMGR_STATIC_HEAP_SIZE=2048 || return
