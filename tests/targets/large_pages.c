@@ -18,6 +18,24 @@ static int large_madvise(void *at, size_t size, int advice) {
     return madvise(at, size, advice);
 }
 
+// What is mapped begins with a page.
+static void *large_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset) {
+    uintptr_t memory = (uintptr_t)mmap(at, size + LARGE_PAGE, protection, flags, file, offset);
+    if (memory == (uintptr_t)MAP_FAILED) return MAP_FAILED;
+    return (void *)((memory + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
+}
+
+// All of it is held.
+static int large_mincore(void *at, size_t size, unsigned char *held) {
+    (void)at;
+    for (size_t i = 0; i < (size + LARGE_PAGE - 1) / LARGE_PAGE; i++)
+        held[i] = 1;
+    return 0;
+}
+
+#define mincore(at, size, held) large_mincore(at, size, held)
+#define mmap(at, size, protection, flags, file, offset)                                            \
+    large_mmap(at, size, protection, flags, file, offset)
 #define sysconf(name) large_sysconf(name)
 #define madvise(at, size, advice) large_madvise(at, size, advice)
 #define MEMMGR_IMPLEMENTATION
@@ -33,13 +51,13 @@ int main(void) {
         for (int k = 0; block[i] && k < SIZE; k++)
             block[i][k] = (unsigned char)i;
     }
-    // Every second unit is left idle, and a long block in between.
+    // Some units are left idle, and a long block.
     for (int i = 0; i < BLOCKS; i++)
-        if (i / 65 % 2) memmgr_free(block[i]);
+        if (i / 250 % 2) memmgr_free(block[i]);
     memmgr_free(memmgr_malloc((size_t)5 << 20));
     (void)memmgr_trim();
     for (int i = 0; i < BLOCKS; i++)
-        for (int k = 0; i / 65 % 2 == 0 && k < SIZE; k++)
+        for (int k = 0; i / 250 % 2 == 0 && k < SIZE; k++)
             wrong += block[i][k] != (unsigned char)i;
     printf("%lu times memory was given back, %lu times parts of a page; %lu bytes are wrong\n",
            advised, parts, wrong);
