@@ -1070,24 +1070,24 @@ MMI_INLINE memmgr_block mmi_block_shown(const void *address, size_t size, bool l
 //   mmi_atomic_acquire                     makes what was loaded before it an acquiring load
 //   mmi_atomic_fence                       no load behind it is made before a store before it
 #if MMI_ATOMICS && MMI_GNUC
-MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *byte) {
+MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *at) {
 #if MMI_TSAN // which knows no fences
-    return __atomic_load_n(byte, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(at, __ATOMIC_ACQUIRE);
 #else
-    return __atomic_load_n(byte, __ATOMIC_RELAXED);
+    return __atomic_load_n(at, __ATOMIC_RELAXED);
 #endif
 }
-MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *byte) {
-    return __atomic_load_n(byte, __ATOMIC_SEQ_CST);
+MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *at) {
+    return __atomic_load_n(at, __ATOMIC_SEQ_CST);
 }
-MMI_INLINE void mmi_atomic_byte_store(uint8_t *byte, uint8_t value) {
-    __atomic_store_n(byte, value, __ATOMIC_RELAXED);
+MMI_INLINE void mmi_atomic_byte_store(uint8_t *at, uint8_t value) {
+    __atomic_store_n(at, value, __ATOMIC_RELAXED);
 }
-MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
-    return __atomic_exchange_n(byte, value, __ATOMIC_SEQ_CST);
+MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *at, uint8_t value) {
+    return __atomic_exchange_n(at, value, __ATOMIC_SEQ_CST);
 }
-MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
-    return __atomic_compare_exchange_n(byte, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *at, uint8_t from, uint8_t to) {
+    return __atomic_compare_exchange_n(at, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 MMI_INLINE uint16_t mmi_atomic_half(const uint16_t *half) {
     return __atomic_load_n(half, __ATOMIC_RELAXED);
@@ -1154,15 +1154,15 @@ MMI_INLINE void mmi_atomic_fence(void) {
     mmi_atomic_acquire();
 #endif
 }
-MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *byte) { return *(const volatile uint8_t *)byte; }
-MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *byte) {
+MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *at) { return *(const volatile uint8_t *)at; }
+MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *at) {
     mmi_atomic_acquire();
-    uint8_t value = mmi_atomic_byte(byte);
+    uint8_t value = mmi_atomic_byte(at);
     mmi_atomic_acquire();
     return value;
 }
-MMI_INLINE void mmi_atomic_byte_store(uint8_t *byte, uint8_t value) {
-    *(volatile uint8_t *)byte = value;
+MMI_INLINE void mmi_atomic_byte_store(uint8_t *at, uint8_t value) {
+    *(volatile uint8_t *)at = value;
 }
 MMI_INLINE uint16_t mmi_atomic_half(const uint16_t *half) { return *half; }
 MMI_INLINE uint16_t mmi_atomic_half_acquire(const uint16_t *half) {
@@ -1197,11 +1197,11 @@ MMI_INLINE void mmi_atomic_word_release(uintptr_t *word, uintptr_t value) {
     mmi_atomic_word_store(word, value);
 }
 #if MMI_ATOMICS // where volatile accesses are ordered, and Interlocked ones all the more
-MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
-    return (uint8_t)_InterlockedExchange8((volatile char *)byte, (char)value);
+MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *at, uint8_t value) {
+    return (uint8_t)_InterlockedExchange8((volatile char *)at, (char)value);
 }
-MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
-    return _InterlockedCompareExchange8((volatile char *)byte, (char)to, (char)from) == (char)from;
+MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *at, uint8_t from, uint8_t to) {
+    return _InterlockedCompareExchange8((volatile char *)at, (char)to, (char)from) == (char)from;
 }
 MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) {
     return (uintptr_t)_InterlockedExchangePointer((void *volatile *)word, (void *)value);
@@ -1219,14 +1219,14 @@ MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) {
     }
 }
 #else
-MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
-    uint8_t was = *byte;
-    *byte = value;
+MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *at, uint8_t value) {
+    uint8_t was = *at;
+    *at = value;
     return was;
 }
-MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
-    if (*byte != from) return false;
-    *byte = to;
+MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *at, uint8_t from, uint8_t to) {
+    if (*at != from) return false;
+    *at = to;
     return true;
 }
 MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) {
@@ -2839,8 +2839,8 @@ MMI_FN void mmi_trace_flush(void) {
     mmi_trace.length = 0;
 }
 
-MMI_FN void mmi_trace_byte(unsigned byte) {
-    mmi_trace.bytes[mmi_trace.length++] = (char)byte;
+MMI_FN void mmi_trace_byte(unsigned value) {
+    mmi_trace.bytes[mmi_trace.length++] = (char)value;
     if (mmi_trace.length == MMI_TRACE_BYTES) mmi_trace_flush();
 }
 
