@@ -15,6 +15,7 @@ export SEED SCALE
 warnings='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror'
 on=-DUSE_MEMORY_MGR
 one_thread=-DMEMMGR_NO_THREADS
+escape=$(printf '\033')
 bare="$on -DMEMMGR_NO_OS $one_thread"
 
 # name, kind, and what the kind is told. The slowest come first.
@@ -90,8 +91,8 @@ ROWS
 # --- steps of a row ------------------------------------------------------------------------------
 
 # A row sets these: the compiler with its flags, what a program is run by, what is behind its
-# sources, and what it is called.
-cc= runner= libraries= suffix=
+# sources, what it is called, and what it is told.
+cc= runner= libraries= suffix= words=
 status_counts=1 # 0: the runner's status says nothing
 
 skip() { echo "skipped: $*" >"$dir/result"; exit 0; }
@@ -125,11 +126,11 @@ build()
 # try name: runs what was built. The last line that counts something is its verdict, or the status.
 try()
 {
-    limited 300 $runner "$dir/$1$suffix" </dev/null >"$dir/$1.raw" 2>&1
+    limited 300 $runner "$dir/$1$suffix" $words </dev/null >"$dir/$1.raw" 2>&1
     status=$?
     [ $status_counts = 1 ] || status=0
     # What simulators add: colours, carriage returns, and dots for them.
-    sed 's/\x1b\[[0-9;]*m//g' "$dir/$1.raw" | tr -d '\r' | sed 's/\.*$//' >"$dir/$1.out"
+    sed "s/$escape\[[0-9;]*m//g" "$dir/$1.raw" | tr -d '\r' | sed 's/\.*$//' >"$dir/$1.out"
     cat "$dir/$1.out"
     verdict=$(sed -n 's/^\([0-9][0-9]* passed, [0-9][0-9]* failed\)$/\1/p' "$dir/$1.out" |
         sed -n '$p')
@@ -145,11 +146,15 @@ program() { build "$@" && try "$1"; }
 # The suite, as large as the options say.
 suite() { program suite tests/targets/suite.c $warnings $on -DSUITE_SEED="$SEED" "$@"; }
 
-# Existing tests, by name.
+# Existing tests, by name. An emulator of processors enforces no limits of memory, so those tests of
+# watched blocks that set one are left out.
 existing()
 {
     for test; do
+        [ "$test" != watch ] || words='watch_faults watch_off realloc sizes alignments serials
+            model leaks lines threads holds_back is_a_queue no_large is_emptied findings'
         program "test_$test" "tests/test_$test.c" -Wall -Wextra -Werror $on $sizes
+        words=
     done
 }
 
@@ -384,7 +389,7 @@ row_avr()
         -DSUITE_STEPS=3000
     build hello 'examples/hello.c tests/targets/start_avr.c' -Wall -Wextra -I. $bare \
         -DMEMMGR_STATIC_HEAP_SIZE=2048 || return
-    $runner "$dir/hello.elf" 2>&1 | tr -d '\r' | sed 's/\x1b\[[0-9;]*m//g; s/\.*$//' |
+    $runner "$dir/hello.elf" 2>&1 | tr -d '\r' | sed "s/$escape\[[0-9;]*m//g; s/\.*$//" |
         tee "$dir/hello.out"
     if grep -qF "$(cat "$out/hello.expected")" "$dir/hello.out"; then passes
     else fails "hello says something else"; fi
@@ -523,37 +528,42 @@ work()
     done <"$out/rows"
 }
 
-set -f # patterns are for names of rows
-patterns=$*
-mkdir -p "$out"
-rm -rf "$out/taken"
-mkdir "$out/taken"
-${CC:-cc} -I. -o "$out/hello" examples/hello.c && "$out/hello" >"$out/hello.expected" ||
-    { echo "${CC:-cc} makes no program that works"; echo '0 passed, 1 failed'; exit 1; }
-table | while read -r name rest; do
-    ! wanted "$name" || echo "$name $rest"
-done >"$out/rows"
-echo "SEED=$SEED SCALE=$SCALE"
-job=1
-while [ $job -lt "$JOBS" ]; do
-    work &
-    job=$((job + 1))
-done
-work
-wait
+main()
+{
+    set -f # patterns are for names of rows
+    patterns=$*
+    mkdir -p "$out"
+    rm -rf "$out/taken"
+    mkdir "$out/taken"
+    ${CC:-cc} -I. -o "$out/hello" examples/hello.c && "$out/hello" >"$out/hello.expected" ||
+        { echo "${CC:-cc} makes no program that works"; echo '0 passed, 1 failed'; exit 1; }
+    table | while read -r name rest; do
+        ! wanted "$name" || echo "$name $rest"
+    done >"$out/rows"
+    echo "SEED=$SEED SCALE=$SCALE"
+    job=1
+    while [ $job -lt "$JOBS" ]; do
+        work &
+        job=$((job + 1))
+    done
+    work
+    wait
 
-while read -r name kind rest; do
-    echo "$name $kind $(cat "$out/$name/result")"
-done <"$out/rows" >"$out/results"
-awk -v all="${MEMMGR_REQUIRE_ALL:-0}" '
-    $3 == "skipped:" { skipped++; broken += all == 1; next }
-    { passed += $3; broken += $5 }
-    $2 == "compiled" { compiled++; next }
-    { run++ }
-    END {
-        printf "rows: %d run, %d compiled only, %d skipped\n", run, compiled, skipped
-        if (run + compiled + skipped == 0) broken++
-        printf "%d passed, %d failed\n", passed, broken
-        exit broken > 0
-    }
-' "$out/results"
+    while read -r name kind rest; do
+        echo "$name $kind $(cat "$out/$name/result")"
+    done <"$out/rows" >"$out/results"
+    awk -v all="${MEMMGR_REQUIRE_ALL:-0}" '
+        $3 == "skipped:" { skipped++; broken += all == 1; next }
+        { passed += $3; broken += $5 }
+        $2 == "compiled" { compiled++; next }
+        { run++ }
+        END {
+            printf "rows: %d run, %d compiled only, %d skipped\n", run, compiled, skipped
+            if (run + compiled + skipped == 0) broken++
+            printf "%d passed, %d failed\n", passed, broken
+            exit broken > 0
+        }
+    ' "$out/results"
+}
+
+main "$@"
