@@ -800,9 +800,32 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #define MMI_SMALL 0
 #endif
 
+// Are there atomic operations? Not on Cortex-M0, on AVR, on RISC-V without its A: there MEMMGR_LOCK
+// has to do.
+#if !MMI_THREADS
+#define MMI_ATOMICS 0
+#elif MMI_GNUC && !MMI_TCC && defined(__GCC_ATOMIC_POINTER_LOCK_FREE)
+#define MMI_ATOMICS (__GCC_ATOMIC_POINTER_LOCK_FREE == 2)
+#else
+#define MMI_ATOMICS ((MMI_GNUC && !MMI_TCC) || MMI_MSVC)
+#endif
+
+#if MMI_THREADS && !MMI_ATOMICS && !defined(MEMMGR_LOCK)
+#error "memmgr: no atomic operations here: define MEMMGR_NO_THREADS, or MEMMGR_LOCK and _UNLOCK"
+#endif
+
+// Where thread-locals are emulated the first use of one calls malloc: in the place of malloc there
+// can be none.
+#if MMI_GNUC && defined(MEMMGR_OVERRIDE) &&                                                        \
+    ((defined(_WIN32) && !defined(__clang__)) || defined(__CYGWIN__) || defined(__OpenBSD__))
+#define MMI_NO_LOCALS 1
+#else
+#define MMI_NO_LOCALS 0
+#endif
+
 // Each thread has a heap where there is memory to be had from the system, and memmgr knows its
 // threads and locks.
-#if (MMI_POSIX || MMI_WINDOWS) && !defined(MEMMGR_LOCK)
+#if (MMI_POSIX || MMI_WINDOWS) && !defined(MEMMGR_LOCK) && !MMI_NO_LOCALS
 #define MMI_HAS_HEAPS 1
 #else
 #define MMI_HAS_HEAPS 0
@@ -860,8 +883,8 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #define MMI_VALGRIND 0
 #endif
 
-// Where a function was called from.
-#if MMI_GNUC && !MMI_TCC
+// Where a function was called from; WebAssembly does not tell.
+#if MMI_GNUC && !MMI_TCC && !defined(__wasm__)
 #define MMI_RETURN_ADDRESS __builtin_return_address(0)
 #elif MMI_MSVC
 #define MMI_RETURN_ADDRESS _ReturnAddress()
@@ -898,7 +921,7 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #include <intrin.h>
 #endif
 
-#if defined(__SSE2__)
+#if defined(__SSE2__) && __STDC_HOSTED__ // gcc's header of it needs a C library's
 #define MMI_SSE2 1
 #include <emmintrin.h>
 #else
@@ -1069,8 +1092,8 @@ MMI_INLINE memmgr_block mmi_block_shown(const void *address, size_t size, bool l
     return block;
 }
 
-// A variable of which each thread has its own.
-#if !MMI_THREADS
+// A variable of which each thread has its own, where it can.
+#if !MMI_THREADS || MMI_NO_LOCALS
 #define MMI_THREAD_LOCAL
 #elif MMI_GNUC && MMI_ELF // without a call, also in a shared library
 #define MMI_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
@@ -1087,25 +1110,25 @@ MMI_INLINE memmgr_block mmi_block_shown(const void *address, size_t size, bool l
 //   ..._replace                            releases, with mmi_atomic_word_exchange as its partner
 //   mmi_atomic_acquire                     makes what was loaded before it an acquiring load
 //   mmi_atomic_fence                       no load behind it is made before a store before it
-#if MMI_THREADS && MMI_GNUC
-MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *byte) {
+#if MMI_ATOMICS && MMI_GNUC
+MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *at) {
 #if MMI_TSAN // which knows no fences
-    return __atomic_load_n(byte, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(at, __ATOMIC_ACQUIRE);
 #else
-    return __atomic_load_n(byte, __ATOMIC_RELAXED);
+    return __atomic_load_n(at, __ATOMIC_RELAXED);
 #endif
 }
-MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *byte) {
-    return __atomic_load_n(byte, __ATOMIC_SEQ_CST);
+MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *at) {
+    return __atomic_load_n(at, __ATOMIC_SEQ_CST);
 }
-MMI_INLINE void mmi_atomic_byte_store(uint8_t *byte, uint8_t value) {
-    __atomic_store_n(byte, value, __ATOMIC_RELAXED);
+MMI_INLINE void mmi_atomic_byte_store(uint8_t *at, uint8_t value) {
+    __atomic_store_n(at, value, __ATOMIC_RELAXED);
 }
-MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
-    return __atomic_exchange_n(byte, value, __ATOMIC_SEQ_CST);
+MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *at, uint8_t value) {
+    return __atomic_exchange_n(at, value, __ATOMIC_SEQ_CST);
 }
-MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
-    return __atomic_compare_exchange_n(byte, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *at, uint8_t from, uint8_t to) {
+    return __atomic_compare_exchange_n(at, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 MMI_INLINE uint16_t mmi_atomic_half(const uint16_t *half) {
     return __atomic_load_n(half, __ATOMIC_RELAXED);
@@ -1158,16 +1181,38 @@ MMI_INLINE void mmi_atomic_fence(void) {
 #endif
 }
 #else
-MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *byte) { return *(const volatile uint8_t *)byte; }
-MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *byte) { return mmi_atomic_byte(byte); }
-MMI_INLINE void mmi_atomic_byte_store(uint8_t *byte, uint8_t value) {
-    *(volatile uint8_t *)byte = value;
+// MSVC: what volatile accesses leave in order on x86, Arm does not; and a load may be made before
+// an earlier store on both.
+MMI_INLINE void mmi_atomic_acquire(void) {
+#if MMI_ATOMICS && (defined(_M_ARM) || defined(_M_ARM64))
+    __dmb(11); // the inner shareable domain: all that runs threads
+#endif
+}
+MMI_INLINE void mmi_atomic_fence(void) {
+#if MMI_ATOMICS
+    volatile long any = 0;
+    (void)_InterlockedOr(&any, 0);
+    mmi_atomic_acquire();
+#endif
+}
+MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *at) { return *(const volatile uint8_t *)at; }
+MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *at) {
+    mmi_atomic_acquire();
+    uint8_t value = mmi_atomic_byte(at);
+    mmi_atomic_acquire();
+    return value;
+}
+MMI_INLINE void mmi_atomic_byte_store(uint8_t *at, uint8_t value) {
+    *(volatile uint8_t *)at = value;
 }
 MMI_INLINE uint16_t mmi_atomic_half(const uint16_t *half) { return *half; }
 MMI_INLINE uint16_t mmi_atomic_half_acquire(const uint16_t *half) {
-    return *(const volatile uint16_t *)half;
+    uint16_t value = *(const volatile uint16_t *)half;
+    mmi_atomic_acquire();
+    return value;
 }
 MMI_INLINE void mmi_atomic_half_release(uint16_t *half, uint16_t value) {
+    mmi_atomic_acquire();
     *(volatile uint16_t *)half = value;
 }
 MMI_INLINE uint8_t *mmi_atomic_bytes(uint8_t *const *pointer) {
@@ -1177,7 +1222,6 @@ MMI_INLINE void mmi_atomic_bytes_store(uint8_t **pointer, uint8_t *value) {
     uint8_t *volatile *cell = pointer;
     *cell = value;
 }
-MMI_INLINE void mmi_atomic_fence(void) {}
 MMI_INLINE void mmi_atomic_half_store(uint16_t *half, uint16_t value) { *half = value; }
 MMI_INLINE uintptr_t mmi_atomic_word(const uintptr_t *word) {
     return *(const volatile uintptr_t *)word;
@@ -1186,19 +1230,20 @@ MMI_INLINE void mmi_atomic_word_store(uintptr_t *word, uintptr_t value) {
     *(volatile uintptr_t *)word = value;
 }
 MMI_INLINE uintptr_t mmi_atomic_word_acquire(const uintptr_t *word) {
-    return mmi_atomic_word(word);
+    uintptr_t value = mmi_atomic_word(word);
+    mmi_atomic_acquire();
+    return value;
 }
 MMI_INLINE void mmi_atomic_word_release(uintptr_t *word, uintptr_t value) {
+    mmi_atomic_acquire();
     mmi_atomic_word_store(word, value);
 }
-MMI_INLINE void mmi_atomic_acquire(void) {}
-#if MMI_THREADS &&                                                                                 \
-    MMI_MSVC // where volatile accesses are ordered, and Interlocked ones all the more
-MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
-    return (uint8_t)_InterlockedExchange8((volatile char *)byte, (char)value);
+#if MMI_ATOMICS // where volatile accesses are ordered, and Interlocked ones all the more
+MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *at, uint8_t value) {
+    return (uint8_t)_InterlockedExchange8((volatile char *)at, (char)value);
 }
-MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
-    return _InterlockedCompareExchange8((volatile char *)byte, (char)to, (char)from) == (char)from;
+MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *at, uint8_t from, uint8_t to) {
+    return _InterlockedCompareExchange8((volatile char *)at, (char)to, (char)from) == (char)from;
 }
 MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) {
     return (uintptr_t)_InterlockedExchangePointer((void *volatile *)word, (void *)value);
@@ -1215,15 +1260,15 @@ MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) {
     while (!mmi_atomic_word_replace(word, &seen, seen + value)) {
     }
 }
-#elif !MMI_THREADS
-MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
-    uint8_t was = *byte;
-    *byte = value;
+#else
+MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *at, uint8_t value) {
+    uint8_t was = *at;
+    *at = value;
     return was;
 }
-MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
-    if (*byte != from) return false;
-    *byte = to;
+MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *at, uint8_t from, uint8_t to) {
+    if (*at != from) return false;
+    *at = to;
     return true;
 }
 MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) {
@@ -1236,12 +1281,20 @@ MMI_INLINE bool mmi_atomic_word_replace(uintptr_t *word, uintptr_t *expected, ui
     *word = value;
     return true;
 }
-MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) { *word += value; }
+MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) {
+#if MMI_THREADS
+    MEMMGR_LOCK();
+    *word += value;
+    MEMMGR_UNLOCK();
+#else
+    *word += value;
+#endif
+}
 #endif
 #endif
 
 // One word that two threads may touch: exchange acquires, store releases; they are partners.
-#if MMI_THREADS
+#if MMI_ATOMICS
 #if MMI_GNUC
 MMI_INLINE unsigned mmi_atomic_exchange(unsigned *word, unsigned value) {
     return __atomic_exchange_n(word, value, __ATOMIC_ACQUIRE);
@@ -1252,7 +1305,7 @@ MMI_INLINE unsigned mmi_atomic_load(const unsigned *word) {
 MMI_INLINE void mmi_atomic_store(unsigned *word, unsigned value) {
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
-#elif MMI_MSVC
+#else
 MMI_INLINE unsigned mmi_atomic_exchange(unsigned *word, unsigned value) {
     return (unsigned)_InterlockedExchange((volatile long *)word, (long)value);
 }
@@ -1262,8 +1315,6 @@ MMI_INLINE unsigned mmi_atomic_load(const unsigned *word) {
 MMI_INLINE void mmi_atomic_store(unsigned *word, unsigned value) {
     (void)_InterlockedExchange((volatile long *)word, (long)value);
 }
-#else
-#error "memmgr: no atomic operations known for this compiler: define MEMMGR_NO_THREADS"
 #endif
 #endif
 
@@ -1913,6 +1964,8 @@ MMI_STATIC_ASSERT((MMI_UNIT / MMI_GRANULE) <= UINT16_MAX);
 #define MMI_MAP_ANONYMOUS MAP_ANONYMOUS
 extern int madvise(void *, size_t, int);
 extern int mincore(void *, size_t, unsigned char *);
+#else
+#error "memmgr: no anonymous mappings here: define MEMMGR_NO_OS"
 #endif
 #if defined(MAP_NORESERVE)
 #define MMI_MAP_FLAGS (MAP_PRIVATE | MMI_MAP_ANONYMOUS | MAP_NORESERVE)
@@ -1948,6 +2001,7 @@ MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
     size_t page = mmi_os_page(), held = 0;
     unsigned char resident[1024];
     int error = errno;
+    if (size % page != 0) return 0; // a unit that is part of a page: the system would round up
     for (size_t done = 0; done < size;) {
         char *at = (char *)memory + done;
         size_t part = size - done < page * sizeof resident ? size - done : page * sizeof resident;
@@ -1961,8 +2015,15 @@ MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
     return held;
 }
 #else
+// The BSDs and macOS take the pages when they need them; how many were held they do not tell.
 MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
+#if defined(MADV_FREE)
+    int error = errno;
+    if (size % mmi_os_page() == 0) (void)madvise((char *)memory, size, MADV_FREE);
+    errno = error;
+#else
     (void)memory, (void)size;
+#endif
     return 0;
 }
 #endif
@@ -2926,8 +2987,8 @@ MMI_FN void mmi_trace_flush(void) {
     mmi_trace.length = 0;
 }
 
-MMI_FN void mmi_trace_byte(unsigned byte) {
-    mmi_trace.bytes[mmi_trace.length++] = (char)byte;
+MMI_FN void mmi_trace_byte(unsigned value) {
+    mmi_trace.bytes[mmi_trace.length++] = (char)value;
     if (mmi_trace.length == MMI_TRACE_BYTES) mmi_trace_flush();
 }
 
@@ -5570,7 +5631,9 @@ MMI_FN mmi_heap *mmi_heap_make(void) {
 }
 
 MMI_FN void mmi_heap_thread_ends(void *heap) {
-    if (mmi_heap_mine != (mmi_heap *)heap) return;
+    // Where thread-locals end before their thread does they are found anew: as they were at first.
+    bool anew = MMI_POSIX && mmi_heap_mine == &mmi_heap_none;
+    if (mmi_heap_mine != (mmi_heap *)heap && !anew) return; // a fiber of another thread
     mmi_heap_mine = mmi_heap_short = &mmi_heap_gone;
     mmi_heap_park((mmi_heap *)heap);
 }
@@ -5984,16 +6047,25 @@ MMI_COLD memmgr_pool *mmi_heap_make(void) {
     desc.flags = MEMMGR_POOL_GROW;
     for (size_t size = MMI_HEAP_FIRST; !pool && size >= 65536; size /= 4)
         pool = mmi_pool_create(size, &desc);
-    if (pool)
-        mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
     return pool;
 }
 #endif
 
+// With the lock held. To ask to be told of forks may be to call malloc: so it is done without.
+MMI_COLD void mmi_heap_start(void) {
+    mmi_heap_pool = mmi_heap_make();
+#ifndef MEMMGR_NO_OS
+    if (!mmi_heap_pool) return;
+    mmi_lock_release(&mmi_heap_lock);
+    mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
+    mmi_lock_acquire(&mmi_heap_lock);
+#endif
+}
+
 // The pool with its lock held; NULL where there is no memory for one.
 MMI_FN memmgr_pool *mmi_heap_enter(void) {
     mmi_lock_acquire(&mmi_heap_lock);
-    if (MMI_UNLIKELY(!mmi_heap_pool)) mmi_heap_pool = mmi_heap_make();
+    if (MMI_UNLIKELY(!mmi_heap_pool)) mmi_heap_start();
     return mmi_heap_pool;
 }
 
@@ -9950,6 +10022,7 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_ARENA_LEAST
 #undef MMI_ASAN
 #undef MMI_ASSERT
+#undef MMI_ATOMICS
 #undef MMI_BIN_BYTES
 #undef MMI_BIN_DEPTH
 #undef MMI_BIN_DEPTH_LEAST
@@ -10007,6 +10080,7 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_NOBODY
 #undef MMI_NODE
 #undef MMI_NONE
+#undef MMI_NO_LOCALS
 #undef MMI_OS_RESERVE
 #undef MMI_OS_WRITES
 #undef MMI_OVERRIDE
