@@ -5239,6 +5239,7 @@ MMI_FN void mmi_heap_own(mmi_heap *heap, mmi_bin *bin, mmi_slab *slab) {
     mmi_heap_add_outside(heap, taken * mmi_slab_size(slab->size_index));
     slab->bin = bin;
     mmi_atomic_word_store(&slab->owner, (uintptr_t)heap);
+    mmi_atomic_fence(); // to who finds it told no more, and asks for the owner: mmi_heap_tell
     mmi_heap_list(slab);
 }
 
