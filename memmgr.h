@@ -1198,14 +1198,14 @@ MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) { *word +=
 #endif
 #endif
 
-// One word that two threads may touch: exchange acquires, store releases; they are partners.
+// One word that two threads may touch: exchange and load acquire, store releases; they are partners.
 #if MMI_THREADS
 #if MMI_GNUC
 MMI_INLINE unsigned mmi_atomic_exchange(unsigned *word, unsigned value) {
     return __atomic_exchange_n(word, value, __ATOMIC_ACQUIRE);
 }
 MMI_INLINE unsigned mmi_atomic_load(const unsigned *word) {
-    return __atomic_load_n(word, __ATOMIC_RELAXED);
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 MMI_INLINE void mmi_atomic_store(unsigned *word, unsigned value) {
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
@@ -5364,7 +5364,7 @@ MMI_FN void mmi_heap_after_fork_in_child(void) {
 // its heap.
 MMI_COLD void mmi_heap_start(void) {
 #if MMI_THREADS
-    if (mmi_atomic_load(&mmi_heap_all.started) == 2) return;
+    if (mmi_atomic_load(&mmi_heap_all.started) == 2) return; // and what was prepared is known
     unsigned was = mmi_atomic_exchange(&mmi_heap_all.started, 1);
     if (was == 1) { // patience has an end: a fork's child may wait for a thread that is not there
         for (unsigned i = 0; i < 1000 && mmi_atomic_load(&mmi_heap_all.started) == 1; i++)
