@@ -4608,7 +4608,7 @@ MMI_FN mmi_arena *mmi_arena_add(void) {
     arena->memory = memory;
     arena->size = size;
     mmi_atomic_word_store(&arena->base, base);
-    arena->fresh = arena->used = 0;
+    arena->used = 0; // and so is fresh, which others read
     arena->unit_count = units;
     if (arena == &mmi_arenas[mmi_arena_all.count]) // to mmi_arena_find
         mmi_atomic_word_release(&mmi_arena_all.count, mmi_arena_all.count + 1);
