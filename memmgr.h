@@ -1072,6 +1072,9 @@ MMI_INLINE uint16_t mmi_atomic_half(const uint16_t *half) {
 MMI_INLINE void mmi_atomic_half_store(uint16_t *half, uint16_t value) {
     __atomic_store_n(half, value, __ATOMIC_RELAXED);
 }
+MMI_INLINE bool mmi_atomic_half_claim(uint16_t *half, uint16_t from, uint16_t to) {
+    return __atomic_compare_exchange_n(half, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
 MMI_INLINE uint16_t mmi_atomic_half_acquire(const uint16_t *half) {
     return __atomic_load_n(half, __ATOMIC_ACQUIRE);
 }
@@ -1158,6 +1161,10 @@ MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
 MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
     return _InterlockedCompareExchange8((volatile char *)byte, (char)to, (char)from) == (char)from;
 }
+MMI_INLINE bool mmi_atomic_half_claim(uint16_t *half, uint16_t from, uint16_t to) {
+    return _InterlockedCompareExchange16((volatile short *)half, (short)to, (short)from) ==
+           (short)from;
+}
 MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) {
     return (uintptr_t)_InterlockedExchangePointer((void *volatile *)word, (void *)value);
 }
@@ -1184,6 +1191,11 @@ MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
     *byte = to;
     return true;
 }
+MMI_INLINE bool mmi_atomic_half_claim(uint16_t *half, uint16_t from, uint16_t to) {
+    if (*half != from) return false;
+    *half = to;
+    return true;
+}
 MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) {
     uintptr_t was = *word;
     *word = value;
@@ -1198,7 +1210,8 @@ MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) { *word +=
 #endif
 #endif
 
-// One word that two threads may touch: exchange and load acquire, store releases; they are partners.
+// One word that two threads may touch: exchange and load acquire, store releases; they are
+// partners.
 #if MMI_THREADS
 #if MMI_GNUC
 MMI_INLINE unsigned mmi_atomic_exchange(unsigned *word, unsigned value) {
@@ -6461,11 +6474,15 @@ MMI_INLINE memmgr_error mmi_watch_retire(memmgr_pool *pool, mmi_watched *block,
     return mmi_watch_release(pool, raw, block->raw.size);
 }
 
-// Takes a block from the program. False when another thread has just done that. Where two threads
-// do it at the same instant the raw block tells who was first.
-MMI_INLINE bool mmi_watch_claim(mmi_record *record, mmi_caller caller) {
+// Takes a block from the program. False when another thread has just done that: else both would
+// put it into quarantine. A pool's lock keeps them apart.
+MMI_INLINE bool mmi_watch_claim(const memmgr_pool *pool, mmi_record *record, mmi_caller caller) {
     if (mmi_atomic_half(&record->state) != MMI_RECORD_LIVE) return false;
-    mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
+    MMI_PAUSE("record is live");
+    if (pool)
+        mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
+    else if (!mmi_atomic_half_claim(&record->state, MMI_RECORD_LIVE, MMI_RECORD_FREED))
+        return false;
     record->freed_file = caller.file;
     record->freed_line = caller.line;
     record->check = mmi_record_sum(record, (uintptr_t)record);
@@ -6480,7 +6497,7 @@ MMI_INLINE memmgr_error mmi_watch_free(memmgr_pool *pool, void *ptr, mmi_caller 
     if (MMI_UNLIKELY(error != MEMMGR_OK))
         return mmi_watch_misuse(pool, error, ptr, &block, caller, found);
     error = mmi_watch_guards(pool, &block, caller, found);
-    if (block.record && !mmi_watch_claim(block.record, caller))
+    if (block.record && !mmi_watch_claim(pool, block.record, caller))
         return mmi_watch_misuse(pool, MEMMGR_DOUBLE_FREE, ptr, &block, caller, found);
     if (MMI_UNLIKELY(mmi_watch_is_traced(pool))) mmi_trace_free(pool, ptr, caller);
     memmgr_error raced = mmi_watch_retire(pool, &block, found);
@@ -6566,7 +6583,7 @@ MMI_FN void *mmi_watch_realloc(memmgr_pool *pool, void *ptr, size_t size, mmi_ca
         return moved;
     }
     mmi_bytes_copy(moved, ptr, size < old ? size : old);
-    if (!block.record || mmi_watch_claim(block.record, caller))
+    if (!block.record || mmi_watch_claim(pool, block.record, caller))
         (void)mmi_watch_retire(pool, &block, found);
     return moved;
 }
