@@ -84,7 +84,9 @@ inline lock() {
     plain(ARENA)
 }
 inline unlock() {
-#ifndef WITHOUT_LOCK
+#ifdef WITHOUT_LOCK
+    skip
+#else
     atomic {
         store(LOCK, ORDER_UNLOCK, 0);
         locked = false

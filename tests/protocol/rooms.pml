@@ -39,11 +39,16 @@ c_decl {
 
 #define HELD 0
 #define DATA 1
+#ifdef LOCKED_WITHOUT_EXCHANGE
+#define TRIES 1
+#else
+#define TRIES 2
+#endif
 byte inside;
 
 proctype thread(byte me) {
     byte was, tries;
-    for (tries : 0 .. 1) {
+    for (tries : 1 .. TRIES) {
 #ifdef LOCKED_WITHOUT_EXCHANGE
         load(HELD, ACQUIRE, was);
         if
@@ -108,6 +113,7 @@ proctype thread(byte me) {
 #define TABLE 4 // arena->units
 #define START 5 // of a unit's descriptor
 #define ROOM 2
+#define AGAIN 16 // marks, for the assertions, what `fresh` is the second time
 
 proctype adds(byte me) {
     byte was;
@@ -126,9 +132,9 @@ proctype adds(byte me) {
     load(MAIL, ACQUIRE, was);
     if
     :: was == 9 -> // it has come back, and all is idle: mmi_arena_retire, mmi_arena_add
-        store(FRESH, RELAXED, 0);
+        store(FRESH, RELAXED, AGAIN);
         store(BASE, RELAXED, 4);
-        store(FRESH, ORDER_FRESH, 1);
+        store(FRESH, ORDER_FRESH, AGAIN + 1);
         store(MAIL, RELEASE, 4)
     :: else
     fi;
@@ -144,7 +150,7 @@ inline find(address) {
         load(BASE, RELAXED, base);
         load(FRESH, ORDER_FRESH_SEEN, fresh);
         if
-        :: address >= base && address - base < fresh ->
+        :: address >= base && address - base < fresh % AGAIN ->
 #ifndef BASE_NOT_ASKED_AGAIN
             load(BASE, RELAXED, again);
             if
@@ -155,6 +161,7 @@ inline find(address) {
 #endif
                 found = address - base;
                 assert(found < ROOM);
+                assert(fresh < AGAIN || base == 4); // not a unit of the new arena by an old address
                 reads(TABLE)
             :: else
             fi
@@ -186,7 +193,7 @@ proctype finds_late(byte me) {
     load(MAIL, ACQUIRE, address);
     if
     :: address == 4 -> find(4); assert(found == 0)
-    :: else -> find(4); assert(found == 255 || found == 0)
+    :: else -> find(1)
     fi;
     ends()
 }
