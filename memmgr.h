@@ -1136,6 +1136,9 @@ MMI_INLINE uint16_t mmi_atomic_half(const uint16_t *half) {
 MMI_INLINE void mmi_atomic_half_store(uint16_t *half, uint16_t value) {
     __atomic_store_n(half, value, __ATOMIC_RELAXED);
 }
+MMI_INLINE bool mmi_atomic_half_claim(uint16_t *half, uint16_t from, uint16_t to) {
+    return __atomic_compare_exchange_n(half, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
 MMI_INLINE uint16_t mmi_atomic_half_acquire(const uint16_t *half) {
     return __atomic_load_n(half, __ATOMIC_ACQUIRE);
 }
@@ -1245,6 +1248,10 @@ MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *at, uint8_t value) {
 MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *at, uint8_t from, uint8_t to) {
     return _InterlockedCompareExchange8((volatile char *)at, (char)to, (char)from) == (char)from;
 }
+MMI_INLINE bool mmi_atomic_half_claim(uint16_t *half, uint16_t from, uint16_t to) {
+    return _InterlockedCompareExchange16((volatile short *)half, (short)to, (short)from) ==
+           (short)from;
+}
 MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) {
     return (uintptr_t)_InterlockedExchangePointer((void *volatile *)word, (void *)value);
 }
@@ -1271,6 +1278,11 @@ MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *at, uint8_t from, uint8_t to) {
     *at = to;
     return true;
 }
+MMI_INLINE bool mmi_atomic_half_claim(uint16_t *half, uint16_t from, uint16_t to) {
+    if (*half != from) return false;
+    *half = to;
+    return true;
+}
 MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) {
     uintptr_t was = *word;
     *word = value;
@@ -1293,14 +1305,15 @@ MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) {
 #endif
 #endif
 
-// One word that two threads may touch: exchange acquires, store releases; they are partners.
+// One word that two threads may touch: exchange and load acquire, store releases; they are
+// partners.
 #if MMI_ATOMICS
 #if MMI_GNUC
 MMI_INLINE unsigned mmi_atomic_exchange(unsigned *word, unsigned value) {
     return __atomic_exchange_n(word, value, __ATOMIC_ACQUIRE);
 }
 MMI_INLINE unsigned mmi_atomic_load(const unsigned *word) {
-    return __atomic_load_n(word, __ATOMIC_RELAXED);
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 MMI_INLINE void mmi_atomic_store(unsigned *word, unsigned value) {
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
@@ -1310,7 +1323,9 @@ MMI_INLINE unsigned mmi_atomic_exchange(unsigned *word, unsigned value) {
     return (unsigned)_InterlockedExchange((volatile long *)word, (long)value);
 }
 MMI_INLINE unsigned mmi_atomic_load(const unsigned *word) {
-    return *(const volatile unsigned *)word;
+    unsigned value = *(const volatile unsigned *)word;
+    mmi_atomic_acquire();
+    return value;
 }
 MMI_INLINE void mmi_atomic_store(unsigned *word, unsigned value) {
     (void)_InterlockedExchange((volatile long *)word, (long)value);
@@ -4922,7 +4937,7 @@ MMI_FN mmi_arena *mmi_arena_add(void) {
     arena->memory = memory;
     arena->size = size;
     mmi_atomic_word_store(&arena->base, base);
-    arena->fresh = arena->used = 0;
+    arena->used = 0; // and so is fresh, which others read
     arena->unit_count = units;
     if (arena == &mmi_arenas[mmi_arena_all.count]) // to mmi_arena_find
         mmi_atomic_word_release(&mmi_arena_all.count, mmi_arena_all.count + 1);
@@ -5553,6 +5568,7 @@ MMI_FN void mmi_heap_own(mmi_heap *heap, mmi_bin *bin, mmi_slab *slab) {
     mmi_heap_add_outside(heap, taken * mmi_slab_size(slab->size_index));
     slab->bin = bin;
     mmi_atomic_word_store(&slab->owner, (uintptr_t)heap);
+    mmi_atomic_fence(); // to who finds it told no more, and asks for the owner: mmi_heap_tell
     mmi_heap_list(slab);
 }
 
@@ -5679,7 +5695,7 @@ MMI_FN void mmi_heap_after_fork_in_child(void) {
 // its heap.
 MMI_COLD void mmi_heap_start(void) {
 #if MMI_THREADS
-    if (mmi_atomic_load(&mmi_heap_all.started) == 2) return;
+    if (mmi_atomic_load(&mmi_heap_all.started) == 2) return; // and what was prepared is known
     unsigned was = mmi_atomic_exchange(&mmi_heap_all.started, 1);
     if (was == 1) { // patience has an end: a fork's child may wait for a thread that is not there
         for (unsigned i = 0; i < 1000 && mmi_atomic_load(&mmi_heap_all.started) == 1; i++)
@@ -6789,11 +6805,15 @@ MMI_INLINE memmgr_error mmi_watch_retire(memmgr_pool *pool, mmi_watched *block,
     return mmi_watch_release(pool, raw, block->raw.size);
 }
 
-// Takes a block from the program. False when another thread has just done that. Where two threads
-// do it at the same instant the raw block tells who was first.
-MMI_INLINE bool mmi_watch_claim(mmi_record *record, mmi_caller caller) {
+// Takes a block from the program. False when another thread has just done that: else both would
+// put it into quarantine. A pool's lock keeps them apart.
+MMI_INLINE bool mmi_watch_claim(const memmgr_pool *pool, mmi_record *record, mmi_caller caller) {
     if (mmi_atomic_half(&record->state) != MMI_RECORD_LIVE) return false;
-    mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
+    MMI_PAUSE("record is live");
+    if (pool)
+        mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
+    else if (!mmi_atomic_half_claim(&record->state, MMI_RECORD_LIVE, MMI_RECORD_FREED))
+        return false;
     record->freed_file = caller.file;
     record->freed_line = caller.line;
     record->check = mmi_record_sum(record, (uintptr_t)record);
@@ -6808,7 +6828,7 @@ MMI_INLINE memmgr_error mmi_watch_free(memmgr_pool *pool, void *ptr, mmi_caller 
     if (MMI_UNLIKELY(error != MEMMGR_OK))
         return mmi_watch_misuse(pool, error, ptr, &block, caller, found);
     error = mmi_watch_guards(pool, &block, caller, found);
-    if (block.record && !mmi_watch_claim(block.record, caller))
+    if (block.record && !mmi_watch_claim(pool, block.record, caller))
         return mmi_watch_misuse(pool, MEMMGR_DOUBLE_FREE, ptr, &block, caller, found);
     if (MMI_UNLIKELY(mmi_watch_is_traced(pool))) mmi_trace_free(pool, ptr, caller);
     memmgr_error raced = mmi_watch_retire(pool, &block, found);
@@ -6894,7 +6914,7 @@ MMI_FN void *mmi_watch_realloc(memmgr_pool *pool, void *ptr, size_t size, mmi_ca
         return moved;
     }
     mmi_bytes_copy(moved, ptr, size < old ? size : old);
-    if (!block.record || mmi_watch_claim(block.record, caller))
+    if (!block.record || mmi_watch_claim(pool, block.record, caller))
         (void)mmi_watch_retire(pool, &block, found);
     return moved;
 }
