@@ -256,7 +256,7 @@
 //   MEMMGR_NO_THREADS        one thread only: no lock, no atomic operation, C99 will do
 //   MEMMGR_NO_STDIO          no <stdio.h>, and no memmgr_pool_print
 //   MEMMGR_NO_OS             no operating system: pools in buffers, general calls in a static array
-//   MEMMGR_STATIC_HEAP_SIZE  bytes of that array (default 65536)
+//   MEMMGR_STATIC_HEAP_SIZE  bytes of that array (default 65536; 2048 where a size_t has 16 bits)
 //   MEMMGR_HUGE_PAGES        ask the system for huge pages; without it they are left to the system
 //   MEMMGR_OVERRIDE          define malloc, free and the rest, and C++'s new and delete, as well:
 //                            beside MEMMGR_IMPLEMENTATION, and with the switch
@@ -265,6 +265,8 @@
 //                            reported at exit
 //   MEMMGR_NO_WATCH          nothing can be watched, traced, or made to fail: less code. The calls
 //                            are there, and do nothing
+//   MEMMGR_SMALL             for a microcontroller: pools that search their map, with neither index
+//                            nor classes, and cannot grow; with MEMMGR_NO_OS and MEMMGR_NO_WATCH
 //   MEMMGR_NO_TOOLS          AddressSanitizer and Valgrind are not told of anything
 //   MEMMGR_ASSERT(condition) what becomes of a bug of memmgr's own (default: nothing)
 //   MEMMGR_ABORT_ON_MISUSE   the default error handler aborts after its line, for leaks too
@@ -273,6 +275,13 @@
 //                            is entered twice
 //   MEMMGR_API               stands before every public function (default: extern, or static)
 // clang-format on
+
+#if defined(MEMMGR_SMALL) && !defined(MEMMGR_NO_OS)
+#define MEMMGR_NO_OS
+#endif
+#if defined(MEMMGR_SMALL) && !defined(MEMMGR_NO_WATCH)
+#define MEMMGR_NO_WATCH
+#endif
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -766,7 +775,14 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #define MMI_WINDOWS 0
 #endif
 
-#if !defined(_WIN32) && !defined(MEMMGR_NO_OS)
+// WebAssembly without a system's memory calls: its linear memory, which only grows.
+#if defined(__wasm__) && !defined(__EMSCRIPTEN__) && !defined(MEMMGR_NO_OS)
+#define MMI_WASM 1
+#else
+#define MMI_WASM 0
+#endif
+
+#if !defined(_WIN32) && !defined(MEMMGR_NO_OS) && !MMI_WASM
 #define MMI_POSIX 1
 #else
 #define MMI_POSIX 0
@@ -799,6 +815,12 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #define MMI_NO_LOCALS 1
 #else
 #define MMI_NO_LOCALS 0
+#endif
+
+#if defined(MEMMGR_SMALL)
+#define MMI_SMALL 1
+#else
+#define MMI_SMALL 0
 #endif
 
 // Each thread has a heap where there is memory to be had from the system, and memmgr knows its
@@ -888,6 +910,13 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #include <windows.h>
 #endif
 
+#if MMI_WASM
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#endif
+
 #if MMI_MSVC
 #include <intrin.h>
 #endif
@@ -953,19 +982,30 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #define MMI_UNLIKELY(x) (x)
 #endif
 
+// The map's bits come in words.
+#if MMI_SMALL
+typedef uint32_t mmi_word;
+#else
+typedef uint64_t mmi_word;
+#endif
+
+#define MMI_WORD_BITS ((unsigned)sizeof(mmi_word) * 8)
+#define MMI_WORD_ONES ((mmi_word) ~(mmi_word)0)
+
 // Index of the lowest set bit. x is not 0.
-MMI_INLINE unsigned mmi_bits_lowest(uint64_t x) {
+MMI_INLINE unsigned mmi_bits_lowest(mmi_word x) {
     MMI_ASSERT(x != 0);
 #if MMI_GNUC && !MMI_TCC
-    return (unsigned)__builtin_ctzll(x);
+    return (unsigned)(sizeof x == sizeof(long) ? __builtin_ctzl((unsigned long)x)
+                                               : __builtin_ctzll(x));
 #elif MMI_MSVC && defined(_WIN64)
     unsigned long index;
     _BitScanForward64(&index, x);
     return (unsigned)index;
 #else
     unsigned index = 0;
-    for (unsigned step = 32; step; step >>= 1)
-        if ((x & (((uint64_t)1 << step) - 1)) == 0) {
+    for (unsigned step = MMI_WORD_BITS / 2; step; step >>= 1)
+        if ((x & (((mmi_word)1 << step) - 1)) == 0) {
             x >>= step;
             index += step;
         }
@@ -974,17 +1014,18 @@ MMI_INLINE unsigned mmi_bits_lowest(uint64_t x) {
 }
 
 // Index of the highest set bit. x is not 0.
-MMI_INLINE unsigned mmi_bits_highest(uint64_t x) {
+MMI_INLINE unsigned mmi_bits_highest(mmi_word x) {
     MMI_ASSERT(x != 0);
 #if MMI_GNUC && !MMI_TCC
-    return 63u ^ (unsigned)__builtin_clzll(x);
+    return sizeof x == sizeof(long) ? MMI_WORD_BITS - 1 - (unsigned)__builtin_clzl((unsigned long)x)
+                                    : 63 - (unsigned)__builtin_clzll(x);
 #elif MMI_MSVC && defined(_WIN64)
     unsigned long index;
     _BitScanReverse64(&index, x);
     return (unsigned)index;
 #else
     unsigned index = 0;
-    for (unsigned step = 32; step; step >>= 1)
+    for (unsigned step = MMI_WORD_BITS / 2; step; step >>= 1)
         if (x >> step) {
             x >>= step;
             index += step;
@@ -993,9 +1034,9 @@ MMI_INLINE unsigned mmi_bits_highest(uint64_t x) {
 #endif
 }
 
-// Bits first..last, both from 0 to 63, first <= last.
-MMI_INLINE uint64_t mmi_bits_range(unsigned first, unsigned last) {
-    return (~(uint64_t)0 << first) & (~(uint64_t)0 >> (63 - last));
+// Bits first..last, first <= last.
+MMI_INLINE mmi_word mmi_bits_range(unsigned first, unsigned last) {
+    return (MMI_WORD_ONES << first) & (MMI_WORD_ONES >> (MMI_WORD_BITS - 1 - last));
 }
 
 MMI_INLINE void mmi_bytes_fill(void *to, int value, size_t size) {
@@ -1178,7 +1219,8 @@ MMI_INLINE uint8_t *mmi_atomic_bytes(uint8_t *const *pointer) {
     return *(uint8_t *const volatile *)pointer;
 }
 MMI_INLINE void mmi_atomic_bytes_store(uint8_t **pointer, uint8_t *value) {
-    *(uint8_t *volatile *)pointer = value;
+    uint8_t *volatile *cell = pointer;
+    *cell = value;
 }
 MMI_INLINE void mmi_atomic_half_store(uint16_t *half, uint16_t value) { *half = value; }
 MMI_INLINE uintptr_t mmi_atomic_word(const uintptr_t *word) {
@@ -1468,7 +1510,7 @@ MMI_FN void mmi_text_foreign(mmi_text *text, char c, unsigned form) {
 
 // A pool's name, as the user gave it: its first characters.
 MMI_FN void mmi_text_name(mmi_text *text, const char *name, unsigned form) {
-    for (size_t i = 0; name[i] != '\0' && i < MMI_TEXT_NAME; i++)
+    for (size_t i = 0; i < MMI_TEXT_NAME && name[i] != '\0'; i++)
         mmi_text_foreign(text, name[i], form);
 }
 
@@ -1571,10 +1613,11 @@ MMI_FN void mmi_text_to_file(const char *line, size_t length, void *ctx) {
 // where the slack is less than another granule with its part of the map, or than another class.
 //
 // GRANULE: 16 bytes, the unit of size and alignment. ENTRY: the map's 16 bytes for 64 granules.
+// With MEMMGR_SMALL an entry is 8 bytes for 32, and there is no class, no slot and no index.
 
 #define MMI_GRANULE ((size_t)16)
 #define MMI_GRANULE_SHIFT 4
-#define MMI_ENTRY_GRANULES 64
+#define MMI_ENTRY_GRANULES MMI_WORD_BITS
 #define MMI_NONE UINT32_MAX // no granule, no entry
 #define MMI_GRANULES_64G 0xFFFFF000u
 #define MMI_GRANULES_MAX                                                                           \
@@ -1608,7 +1651,7 @@ MMI_FN void mmi_text_to_file(const char *line, size_t length, void *ctx) {
 // granule. So the end of a run or block is never more than three steps away: the rest of an entry,
 // a span or a lone whole entry, the beginning of another.
 typedef struct {
-    uint64_t start, used;
+    mmi_word start, used;
 } mmi_entry;
 
 #define MMI_SPAN_SHIFT 3
@@ -1645,17 +1688,20 @@ typedef struct {
 // Offsets, not pointers, so that a buffer may be moved.
 typedef struct {
     size_t size; // bytes, from this header on
-    size_t slots_offset, index_offset, map_offset, granules_offset;
+    size_t map_offset, granules_offset;
     uint32_t granule_count, entry_count; // granule_count <= 64 * entry_count; then one sentinel
-    uint32_t class_limit;                // granules: the largest size with a class; 0: none
+#if !MMI_SMALL
+    size_t slots_offset, index_offset;
+    uint32_t class_limit;             // granules: the largest size with a class; 0: none
     uint32_t last_merged;             // the entry where the run starts that grew last, for a refit
     uint16_t root_nodes, level_count; // of the index; root_nodes <= MMI_ROOT_NODES
     uint32_t level_offset[MMI_LEVELS_MAX]; // from index_offset; level 0 first
+#endif
 } mmi_segment;
 
 #define MMI_SEGMENT_SIZE ((sizeof(mmi_segment) + MMI_GRANULE - 1) & ~(MMI_GRANULE - 1))
 
-MMI_STATIC_ASSERT(sizeof(mmi_entry) == MMI_GRANULE);
+MMI_STATIC_ASSERT(sizeof(mmi_entry) * 4 == MMI_ENTRY_GRANULES);
 MMI_STATIC_ASSERT(sizeof(mmi_class) == 8);
 MMI_STATIC_ASSERT(offsetof(memmgr_pool_desc, name) == 0);
 
@@ -1694,8 +1740,8 @@ struct memmgr_pool {
     uintptr_t quarantine; // its mmi_quarantine; 0: there is none
 };
 
-#define MMI_POOL_CREATED (1u << 31) // in desc.flags: the memory is the pool's own
-#define MMI_POOL_ENDING (1u << 30)  // memmgr_pool_destroy has begun
+#define MMI_POOL_CREATED (1u << 15) // in desc.flags: the memory is the pool's own
+#define MMI_POOL_ENDING (1u << 14)  // memmgr_pool_destroy has begun
 
 // Flags that take a block's calls through the room watch; and those that give it a record.
 #if MMI_WATCH
@@ -2125,6 +2171,79 @@ MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void), void (*in_
     (void)before, (void)after, (void)in_child; // there is no fork
 }
 
+#elif MMI_WASM
+
+// What is given back waits here for the next call, lowest address first; no two of them touch.
+typedef struct mmi_os_idle {
+    struct mmi_os_idle *next;
+    size_t size;
+} mmi_os_idle;
+
+static mmi_os_idle *mmi_os_idle_first;
+static mmi_lock mmi_os_idle_lock;
+
+MMI_FN size_t mmi_os_page(void) { return 65536; }
+
+MMI_FN void *mmi_os_grow(size_t size) {
+    size_t pages = __builtin_wasm_memory_grow(0, (size + 65535) / 65536);
+    return pages != SIZE_MAX ? (void *)(pages * 65536) : NULL;
+}
+
+// The lower part of the first that is large enough, zeroed again; NULL for none.
+MMI_FN void *mmi_os_take_idle(size_t size) {
+    mmi_os_idle **link = &mmi_os_idle_first;
+    while (*link && (*link)->size < size)
+        link = &(*link)->next;
+    mmi_os_idle *idle = *link;
+    if (!idle) return NULL;
+    if (idle->size > size) {
+        mmi_os_idle *rest = (mmi_os_idle *)(void *)((char *)idle + size);
+        rest->next = idle->next;
+        rest->size = idle->size - size;
+        *link = rest;
+    } else {
+        *link = idle->next;
+    }
+    mmi_bytes_fill(idle, 0, size);
+    return idle;
+}
+
+MMI_FN void mmi_os_give_idle(void *memory, size_t size) {
+    mmi_os_idle *idle = (mmi_os_idle *)memory, *before = NULL, *next = mmi_os_idle_first;
+    for (; next && next < idle; next = next->next)
+        before = next;
+    idle->next = next;
+    idle->size = size;
+    if (next && (char *)idle + size == (char *)next) {
+        idle->size += next->size;
+        idle->next = next->next;
+    }
+    if (before && (char *)before + before->size == (char *)idle) {
+        before->size += idle->size;
+        before->next = idle->next;
+    } else {
+        *(before ? &before->next : &mmi_os_idle_first) = idle;
+    }
+}
+
+MMI_FN void mmi_os_no_memory(void) { errno = ENOMEM; }
+MMI_FN void mmi_os_write_error(const char *text, size_t length) { (void)write(2, text, length); }
+MMI_FN bool mmi_os_shows_colours(int file) {
+    (void)file;
+    return false;
+}
+MMI_FN void mmi_os_abort(void) { abort(); }
+MMI_FN void mmi_os_yield(void) {}
+MMI_FN uint64_t mmi_os_nanoseconds(void) {
+    struct timespec now = {0, 0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+MMI_FN void mmi_os_at_exit(void (*end)(void)) { (void)atexit(end); }
+MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void), void (*in_child)(void)) {
+    (void)before, (void)after, (void)in_child; // there is no fork
+}
+
 #else
 
 MMI_FN size_t mmi_os_page(void) { return 4096; }
@@ -2138,6 +2257,9 @@ MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
     return 0;
 }
 MMI_FN void mmi_os_no_memory(void) {}
+#ifdef MEMMGR_NO_STDIO
+#define MMI_OS_WRITES 0
+#endif
 MMI_FN void mmi_os_write_error(const char *text, size_t length) {
 #ifndef MEMMGR_NO_STDIO
     (void)fwrite(text, 1, length, stderr);
@@ -2157,6 +2279,10 @@ MMI_FN void mmi_os_yield(void) {}
 MMI_FN uint64_t mmi_os_nanoseconds(void) { return 0; }
 MMI_FN void mmi_os_at_exit(void (*end)(void)) { (void)end; }
 
+#endif
+
+#ifndef MMI_OS_WRITES
+#define MMI_OS_WRITES 1 // does mmi_os_write_error write anywhere?
 #endif
 
 #if MMI_HAS_HEAPS
@@ -2212,6 +2338,26 @@ MMI_INLINE void mmi_lock_release(mmi_lock *lock) { mmi_atomic_store(&lock->held,
 #else
 MMI_FN void mmi_lock_acquire(mmi_lock *lock) { (void)lock; }
 MMI_FN void mmi_lock_release(mmi_lock *lock) { (void)lock; }
+#endif
+
+#if MMI_WASM
+MMI_FN void *mmi_os_map(size_t size) {
+    mmi_lock_acquire(&mmi_os_idle_lock);
+    void *memory = mmi_os_take_idle(size);
+    mmi_lock_release(&mmi_os_idle_lock);
+    return memory ? memory : mmi_os_grow(size);
+}
+
+MMI_FN void mmi_os_unmap(void *memory, size_t size) {
+    mmi_lock_acquire(&mmi_os_idle_lock);
+    mmi_os_give_idle(memory, size);
+    mmi_lock_release(&mmi_os_idle_lock);
+}
+
+MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
+    (void)memory, (void)size;
+    return 0;
+}
 #endif
 
 // >>report
@@ -2314,13 +2460,14 @@ MMI_COLD void mmi_report_line(const memmgr_report *report) {
     mmi_text_flush(&line);
 }
 
-// Tells the handler. No lock is held: it may call memmgr.
+// Tells the handler. No lock is held: it may call memmgr. The default one says nothing where there
+// is nowhere to say it.
 MMI_COLD void mmi_report_send(const memmgr_report *report) {
     if (mmi_report_to.handler) {
         mmi_report_to.handler(report, mmi_report_to.ctx);
         return;
     }
-    mmi_report_line(report);
+    if (MMI_OS_WRITES) mmi_report_line(report);
 #ifdef MEMMGR_ABORT_ON_MISUSE
     mmi_os_abort();
 #endif
@@ -2381,8 +2528,9 @@ MEMMGR_API const char *memmgr_error_text(memmgr_error error) { return mmi_report
 MMI_FN void mmi_fault_set(mmi_faults *faults, const memmgr_faults *asked) {
     mmi_bytes_fill(faults, 0, sizeof *faults);
     if (!asked) return;
+    uint64_t one_in = asked->one_in;
     faults->nth = asked->nth;
-    faults->one_in = asked->one_in > UINT32_MAX ? UINT32_MAX : (uint32_t)asked->one_in;
+    faults->one_in = one_in < UINT32_MAX ? (uint32_t)one_in : UINT32_MAX;
     uint64_t mixed = (asked->seed + 1) * UINT64_C(0x9E3779B97F4A7C15);
     faults->random = (uint32_t)(mixed >> 32) | 1;
 }
@@ -2706,7 +2854,7 @@ MMI_COLD void mmi_record_rewrite(mmi_record *record, size_t raw_size, unsigned s
 MMI_COLD bool mmi_record_may_have(const mmi_record *record, const void *block, unsigned *shift) {
     size_t front = (uintptr_t)block - (uintptr_t)record;
     *shift = MMI_GRANULE_SHIFT;
-    if (front > MMI_FRONT) *shift = mmi_bits_lowest(front);
+    if (front > MMI_FRONT) *shift = mmi_bits_lowest((mmi_word)front);
     if (front == mmi_record_front(*shift)) return true;
     while (++*shift < 8 * sizeof(size_t) - 1 && mmi_record_front(*shift) <= front)
         if (mmi_record_front(*shift) == front) return true;
@@ -3016,7 +3164,7 @@ MMI_INLINE uint32_t mmi_map_entry(uint32_t granule) { return granule / MMI_ENTRY
 MMI_INLINE unsigned mmi_map_bit(uint32_t granule) { return granule % MMI_ENTRY_GRANULES; }
 MMI_INLINE uint32_t mmi_map_first(uint32_t entry) { return entry * MMI_ENTRY_GRANULES; }
 
-MMI_INLINE uint64_t mmi_map_mask(uint32_t granule) { return (uint64_t)1 << mmi_map_bit(granule); }
+MMI_INLINE mmi_word mmi_map_mask(uint32_t granule) { return (mmi_word)1 << mmi_map_bit(granule); }
 
 MMI_INLINE bool mmi_map_live_span(const mmi_entry *entry) {
     return entry->start == 0 && (entry->used & 7) == MMI_SPAN_LIVE;
@@ -3030,18 +3178,18 @@ MMI_INLINE uint32_t mmi_map_span(const mmi_entry *entry) {
     return (uint32_t)(entry->used >> MMI_SPAN_SHIFT);
 }
 
-MMI_INLINE uint64_t mmi_map_span_mark(uint32_t entries, unsigned kind) {
-    return (uint64_t)entries << MMI_SPAN_SHIFT | kind;
+MMI_INLINE mmi_word mmi_map_span_mark(uint32_t entries, unsigned kind) {
+    return (mmi_word)entries << MMI_SPAN_SHIFT | kind;
 }
 
 // Which granules of an entry blocks lie on. Not to be asked of a live span's first entry, where it
 // means nothing: whoever comes by way of the index, or from a block's end, does not get there.
-MMI_INLINE uint64_t mmi_map_taken(const mmi_entry *entry) {
+MMI_INLINE mmi_word mmi_map_taken(const mmi_entry *entry) {
     return mmi_map_free_span(entry) ? 0 : entry->start | entry->used;
 }
 
 // Where blocks may end: granules that do not go on with the one before them.
-MMI_INLINE uint64_t mmi_map_ends(const mmi_entry *entry) { return entry->start | ~entry->used; }
+MMI_INLINE mmi_word mmi_map_ends(const mmi_entry *entry) { return entry->start | ~entry->used; }
 
 MMI_INLINE bool mmi_map_is_live(const mmi_entry *map, uint32_t granule) {
     const mmi_entry *entry = map + mmi_map_entry(granule);
@@ -3067,8 +3215,8 @@ MMI_FN uint32_t mmi_map_length_beyond(const mmi_entry *map, uint32_t block) {
 MMI_INLINE uint32_t mmi_map_length_short(const mmi_entry *map, uint32_t block) {
     const mmi_entry *entry = map + mmi_map_entry(block);
     unsigned bit = mmi_map_bit(block);
-    uint64_t next = mmi_map_live_span(entry + 1) ? 0 : mmi_map_ends(entry + 1);
-    uint64_t ends = mmi_map_ends(entry) >> bit >> 1 | next << (63 - bit);
+    mmi_word next = mmi_map_live_span(entry + 1) ? 0 : mmi_map_ends(entry + 1);
+    mmi_word ends = mmi_map_ends(entry) >> bit >> 1 | next << (MMI_WORD_BITS - 1 - bit);
     if (MMI_LIKELY(ends != 0)) return 1 + mmi_bits_lowest(ends);
     ends = next >> bit >> 1;
     return ends != 0 ? MMI_ENTRY_GRANULES + 1 + mmi_bits_lowest(ends) : 0;
@@ -3076,7 +3224,7 @@ MMI_INLINE uint32_t mmi_map_length_short(const mmi_entry *map, uint32_t block) {
 
 // The length of the block, live or kept, that starts at a granule.
 MMI_INLINE uint32_t mmi_map_length(const mmi_entry *map, uint32_t block) {
-    uint64_t ends = mmi_map_ends(map + mmi_map_entry(block)) >> mmi_map_bit(block) >> 1;
+    mmi_word ends = mmi_map_ends(map + mmi_map_entry(block)) >> mmi_map_bit(block) >> 1;
     if (MMI_LIKELY(ends != 0)) return 1 + mmi_bits_lowest(ends);
     return mmi_map_length_beyond(map, block);
 }
@@ -3085,7 +3233,7 @@ MMI_INLINE uint32_t mmi_map_length(const mmi_entry *map, uint32_t block) {
 MMI_FN uint32_t mmi_map_run_start_beyond(const mmi_entry *map, uint32_t entry) {
     while (entry > 0) { // three times at most: a lone whole entry or a span, then the end
         const mmi_entry *left = map + entry - 1;
-        uint64_t taken = mmi_map_taken(left);
+        mmi_word taken = mmi_map_taken(left);
         if (taken) return mmi_map_first(entry - 1) + mmi_bits_highest(taken) + 1;
         entry -= mmi_map_free_span(left) ? mmi_map_span(left) : 1;
     }
@@ -3095,7 +3243,7 @@ MMI_FN uint32_t mmi_map_run_start_beyond(const mmi_entry *map, uint32_t entry) {
 // The first granule of the free run that ends before `granule`; `granule` itself if there is none.
 MMI_INLINE uint32_t mmi_map_run_start(const mmi_entry *map, uint32_t granule) {
     uint32_t entry = mmi_map_entry(granule);
-    uint64_t before = mmi_map_taken(map + entry) & (mmi_map_mask(granule) - 1);
+    mmi_word before = mmi_map_taken(map + entry) & (mmi_map_mask(granule) - 1);
     if (before) return mmi_map_first(entry) + mmi_bits_highest(before) + 1;
     return mmi_map_run_start_beyond(map, entry);
 }
@@ -3104,7 +3252,7 @@ MMI_INLINE uint32_t mmi_map_run_start(const mmi_entry *map, uint32_t granule) {
 MMI_FN uint32_t mmi_map_run_end_beyond(const mmi_entry *map, uint32_t entry) {
     for (;;) { // three times at most, as above; the sentinel stops it
         const mmi_entry *right = map + entry;
-        uint64_t taken = mmi_map_taken(right);
+        mmi_word taken = mmi_map_taken(right);
         if (taken) return mmi_map_first(entry) + mmi_bits_lowest(taken);
         entry += mmi_map_free_span(right) ? mmi_map_span(right) : 1;
     }
@@ -3113,7 +3261,7 @@ MMI_FN uint32_t mmi_map_run_end_beyond(const mmi_entry *map, uint32_t entry) {
 // The granule behind the free run that starts at `granule`; `granule` itself if it is taken.
 MMI_INLINE uint32_t mmi_map_run_end(const mmi_entry *map, uint32_t granule) {
     uint32_t entry = mmi_map_entry(granule);
-    uint64_t behind = mmi_map_taken(map + entry) >> mmi_map_bit(granule);
+    mmi_word behind = mmi_map_taken(map + entry) >> mmi_map_bit(granule);
     if (behind) return granule + mmi_bits_lowest(behind);
     return mmi_map_run_end_beyond(map, entry + (mmi_map_bit(granule) != 0));
 }
@@ -3122,7 +3270,7 @@ MMI_INLINE uint32_t mmi_map_run_end(const mmi_entry *map, uint32_t granule) {
 MMI_FN void mmi_map_mark_span(mmi_entry *map, uint32_t at, uint32_t end, bool mark) {
     uint32_t first = mmi_map_entry(at + MMI_ENTRY_GRANULES - 1), behind = mmi_map_entry(end);
     if (first + 2 > behind) return;
-    uint64_t word = mark ? mmi_map_span_mark(behind - first, MMI_SPAN_FREE) : 0;
+    mmi_word word = mark ? mmi_map_span_mark(behind - first, MMI_SPAN_FREE) : 0;
     map[first].used = word;
     map[behind - 1].used = word;
 }
@@ -3136,10 +3284,10 @@ MMI_FN void mmi_map_set(mmi_entry *map, uint32_t block, uint32_t length) {
         head->used |= mmi_bits_range(mmi_map_bit(block), mmi_map_bit(last));
         return;
     }
-    head->used |= mmi_bits_range(mmi_map_bit(block), 63);
+    head->used |= mmi_bits_range(mmi_map_bit(block), MMI_WORD_BITS - 1);
     tail->used |= mmi_bits_range(0, mmi_map_bit(last));
     uint32_t between = (uint32_t)(tail - head) - 1;
-    if (between == 1) head[1].used = ~(uint64_t)0;
+    if (between == 1) head[1].used = MMI_WORD_ONES;
     if (between >= 2) head[1].used = mmi_map_span_mark(between, MMI_SPAN_LIVE);
 }
 
@@ -3152,24 +3300,24 @@ MMI_FN void mmi_map_clear(mmi_entry *map, uint32_t block, uint32_t length) {
         head->used &= ~mmi_bits_range(mmi_map_bit(block), mmi_map_bit(last));
         return;
     }
-    head->used &= ~mmi_bits_range(mmi_map_bit(block), 63);
+    head->used &= ~mmi_bits_range(mmi_map_bit(block), MMI_WORD_BITS - 1);
     tail->used &= ~mmi_bits_range(0, mmi_map_bit(last));
     if (tail - head > 1) head[1].used = 0;
 }
 
 // The free runs that start in an entry, in address order, one a call; the run's length 0 when there
 // are no more. `left` starts as mmi_map_runs gives it.
-MMI_INLINE uint64_t mmi_map_runs(const mmi_entry *map, uint32_t entry) {
-    uint64_t left = ~mmi_map_taken(map + entry);
-    bool goes_on = entry > 0 && mmi_map_taken(map + entry - 1) >> 63 == 0;
+MMI_INLINE mmi_word mmi_map_runs(const mmi_entry *map, uint32_t entry) {
+    mmi_word left = ~mmi_map_taken(map + entry);
+    bool goes_on = entry > 0 && mmi_map_taken(map + entry - 1) >> (MMI_WORD_BITS - 1) == 0;
     return goes_on ? left & (left + 1) : left; // without the run that starts further left
 }
 
-MMI_INLINE mmi_run mmi_map_next_run(const mmi_entry *map, uint32_t entry, uint64_t *left) {
+MMI_INLINE mmi_run mmi_map_next_run(const mmi_entry *map, uint32_t entry, mmi_word *left) {
     mmi_run run = {0, 0};
     if (*left == 0) return run;
     unsigned bit = mmi_bits_lowest(*left);
-    uint64_t rest = *left + ((uint64_t)1 << bit); // carries through the run
+    mmi_word rest = *left + ((mmi_word)1 << bit); // carries through the run
     run.at = mmi_map_first(entry) + bit;
     run.length =
         rest ? mmi_bits_lowest(rest & ~*left) - bit : mmi_map_run_end(map, run.at) - run.at;
@@ -3179,7 +3327,7 @@ MMI_INLINE mmi_run mmi_map_next_run(const mmi_entry *map, uint32_t entry, uint64
 
 // The length of the longest free run that starts in an entry; 0 for none.
 MMI_FN uint32_t mmi_map_longest(const mmi_entry *map, uint32_t entry) {
-    uint64_t left = mmi_map_live_span(map + entry) ? 0 : mmi_map_runs(map, entry);
+    mmi_word left = mmi_map_live_span(map + entry) ? 0 : mmi_map_runs(map, entry);
     uint32_t longest = 0;
     for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;)
         if (run.length > longest) longest = run.length;
@@ -3199,7 +3347,8 @@ MMI_COLD uint32_t mmi_map_block_at(const mmi_entry *map, uint32_t granule) {
     } else if (entry != at || !(mmi_map_taken(map + at) >> mmi_map_bit(granule) & 1)) {
         return MMI_NONE;
     }
-    uint64_t starts = map[at].start & mmi_bits_range(0, entry == at ? mmi_map_bit(granule) : 63);
+    mmi_word starts =
+        map[at].start & mmi_bits_range(0, entry == at ? mmi_map_bit(granule) : MMI_WORD_BITS - 1);
     while (starts == 0)
         starts = map[--at].start;
     return mmi_map_first(at) + mmi_bits_highest(starts);
@@ -3240,8 +3389,48 @@ MMI_INLINE unsigned mmi_index_code_for(uint32_t length) {
     return mmi_index_shortest(code) == length ? code : code + 1;
 }
 
+#if MMI_SMALL
+
+// Without an index, each entry may be the one that no live span covers.
+MMI_INLINE size_t mmi_index_lay_out(mmi_segment *segment, size_t entries) {
+    (void)segment, (void)entries;
+    return 0;
+}
+MMI_INLINE void mmi_index_set(mmi_segment *segment, uint32_t entry, uint32_t length) {
+    (void)segment, (void)entry, (void)length;
+}
+MMI_INLINE void mmi_index_raise(mmi_segment *segment, uint32_t entry, uint32_t length) {
+    (void)segment, (void)entry, (void)length;
+}
+MMI_INLINE unsigned mmi_index_top(const mmi_segment *segment) {
+    (void)segment;
+    return 1;
+}
+MMI_INLINE uint32_t mmi_index_next(const mmi_segment *segment, uint32_t from, unsigned code) {
+    const mmi_entry *map = mmi_map_of(segment);
+    (void)code;
+    if (mmi_map_live_span(map + from)) from += mmi_map_span(map + from);
+    return from < segment->entry_count ? from : MMI_NONE;
+}
+
+#else
+
+// Fills in the levels for so many entries. Bytes.
+MMI_FN size_t mmi_index_lay_out(mmi_segment *segment, size_t entries) {
+    size_t nodes = entries, bytes = 0;
+    segment->level_count = 0;
+    do {
+        nodes = (nodes + MMI_NODE - 1) / MMI_NODE;
+        segment->level_offset[segment->level_count++] = (uint32_t)bytes;
+        bytes += nodes * MMI_NODE;
+    } while (nodes > MMI_ROOT_NODES);
+    segment->root_nodes = (uint16_t)nodes;
+    return bytes;
+}
+
 MMI_INLINE uint8_t *mmi_index_level(const mmi_segment *segment, unsigned level) {
-    return (uint8_t *)((uintptr_t)segment + segment->index_offset + segment->level_offset[level]);
+    size_t offset = segment->index_offset + segment->level_offset[level];
+    return (uint8_t *)((uintptr_t)segment + offset);
 }
 
 // Of a node: its largest byte; the place of the first byte, from a place on, that is at least
@@ -3338,7 +3527,7 @@ MMI_FN unsigned mmi_index_top(const mmi_segment *segment) {
 }
 
 // Gives an entry its code, and every level above what follows from it.
-MMI_FN void mmi_index_set(mmi_segment *segment, uint32_t entry, unsigned code) {
+MMI_FN void mmi_index_set_code(mmi_segment *segment, uint32_t entry, unsigned code) {
     for (unsigned level = 0;; level++) {
         uint8_t *bytes = mmi_index_level(segment, level);
         unsigned old = bytes[entry];
@@ -3351,6 +3540,17 @@ MMI_FN void mmi_index_set(mmi_segment *segment, uint32_t entry, unsigned code) {
         if (code < most) code = mmi_index_largest(bytes + parent * MMI_NODE);
         entry = parent;
     }
+}
+
+// The longest run that starts in an entry has this length.
+MMI_FN void mmi_index_set(mmi_segment *segment, uint32_t entry, uint32_t length) {
+    mmi_index_set_code(segment, entry, mmi_index_code(length));
+}
+
+// A run that starts in an entry has this length; others may be longer.
+MMI_FN void mmi_index_raise(mmi_segment *segment, uint32_t entry, uint32_t length) {
+    unsigned code = mmi_index_code(length);
+    if (code > mmi_index_level(segment, 0)[entry]) mmi_index_set_code(segment, entry, code);
 }
 
 // The place in the root of the smallest byte that is at least `code`; MMI_NONE for none.
@@ -3401,6 +3601,8 @@ MMI_FN uint32_t mmi_index_next(const mmi_segment *segment, uint32_t from, unsign
     return entry;
 }
 
+#endif // MMI_SMALL
+
 // >>segment
 
 // One stretch of memory: lays it out, takes blocks from its runs, gives them back, resizes them.
@@ -3425,7 +3627,7 @@ MMI_INLINE size_t mmi_segment_granule(const mmi_segment *segment, const void *ad
 // blocks is known. None under 1 MiB: there every byte counts.
 MMI_FN uint32_t mmi_segment_class_limit(size_t size) {
     size_t limit = (size + 16383) >> 14; // up, as a header has been taken off
-    if (limit < 64) return 0;
+    if (MMI_SMALL || limit < 64) return 0;
     return limit < MMI_CLASS_MAX ? (uint32_t)limit : MMI_CLASS_MAX;
 }
 
@@ -3436,29 +3638,53 @@ MMI_FN uint32_t mmi_segment_class_depth(uint32_t class_limit, uint32_t length) {
     return depth < MMI_CLASS_DEPTH_MAX ? depth : MMI_CLASS_DEPTH_MAX;
 }
 
-// Bytes that lie in front of the granules in a segment with so many of them; fills in the offsets.
-MMI_FN size_t mmi_segment_lay_out(mmi_segment *segment, size_t granules, uint32_t class_limit) {
-    size_t entries = (granules + MMI_ENTRY_GRANULES - 1) / MMI_ENTRY_GRANULES;
+#if MMI_SMALL
+MMI_INLINE size_t mmi_segment_lay_out_lists(mmi_segment *segment, size_t entries,
+                                            uint32_t class_limit) {
+    (void)segment, (void)entries, (void)class_limit;
+    return MMI_SEGMENT_SIZE;
+}
+MMI_INLINE void mmi_segment_clear_classes(mmi_segment *segment) { (void)segment; }
+#else
+// The classes, their slots and the index: bytes up to the end of them.
+MMI_FN size_t mmi_segment_lay_out_lists(mmi_segment *segment, size_t entries,
+                                        uint32_t class_limit) {
     size_t offset = MMI_SEGMENT_SIZE;
-    segment->granule_count = (uint32_t)granules;
-    segment->entry_count = (uint32_t)entries;
     segment->class_limit = class_limit;
     offset += class_limit ? (class_limit + 1) * sizeof(mmi_class) : 0;
     segment->slots_offset = offset;
     for (uint32_t length = 1; length <= class_limit; length++)
         offset += mmi_segment_class_depth(class_limit, length) * sizeof(uint32_t);
-    offset = mmi_align_up(offset, MMI_GRANULE);
-    segment->index_offset = offset;
-    segment->level_count = 0;
-    size_t nodes = entries, index_bytes = 0;
-    do {
-        nodes = (nodes + MMI_NODE - 1) / MMI_NODE;
-        segment->level_offset[segment->level_count++] = (uint32_t)index_bytes;
-        index_bytes += nodes * MMI_NODE;
-    } while (nodes > MMI_ROOT_NODES);
-    segment->root_nodes = (uint16_t)nodes;
-    segment->map_offset = offset + index_bytes;
-    segment->granules_offset = segment->map_offset + (entries + 1) * sizeof(mmi_entry);
+    segment->index_offset = mmi_align_up(offset, MMI_GRANULE);
+    return segment->index_offset + mmi_index_lay_out(segment, entries);
+}
+
+MMI_INLINE mmi_class *mmi_segment_class(const mmi_segment *segment, size_t length) {
+    MMI_ASSERT(length <= segment->class_limit);
+    return (mmi_class *)((uintptr_t)segment + MMI_SEGMENT_SIZE) + length;
+}
+
+MMI_FN void mmi_segment_clear_classes(mmi_segment *segment) {
+    uint32_t slot = 0;
+    for (uint32_t length = 1; length <= segment->class_limit; length++) {
+        mmi_class *empty = mmi_segment_class(segment, length);
+        empty->count = 0;
+        empty->depth = (uint16_t)mmi_segment_class_depth(segment->class_limit, length);
+        empty->first = slot;
+        slot += empty->depth;
+    }
+    segment->last_merged = 0;
+}
+#endif
+
+// Bytes that lie in front of the granules in a segment with so many of them; fills in the offsets.
+MMI_FN size_t mmi_segment_lay_out(mmi_segment *segment, size_t granules, uint32_t class_limit) {
+    size_t entries = (granules + MMI_ENTRY_GRANULES - 1) / MMI_ENTRY_GRANULES;
+    segment->granule_count = (uint32_t)granules;
+    segment->entry_count = (uint32_t)entries;
+    segment->map_offset = mmi_segment_lay_out_lists(segment, entries, class_limit);
+    size_t end = segment->map_offset + (entries + 1) * sizeof(mmi_entry);
+    segment->granules_offset = mmi_align_up(end, MMI_GRANULE);
     return segment->granules_offset;
 }
 
@@ -3480,7 +3706,7 @@ MMI_FN size_t mmi_segment_fit_with(mmi_segment *segment, size_t size, uint32_t c
 // where one more class costs more than the bytes that call for it, it waits, and so do they.
 MMI_FN size_t mmi_segment_fit(mmi_segment *segment, size_t size, bool classes) {
     uint32_t limit = classes ? mmi_segment_class_limit(size) : 0;
-    if (limit > 0 && size < (size_t)MMI_CLASS_MAX << 15) {
+    if (limit > 0 && size >> 15 < MMI_CLASS_MAX) {
         size_t before = (size_t)(limit - 1) << 14; // the last size with fewer
         uint32_t fewer = mmi_segment_class_limit(before);
         size_t granules = mmi_segment_fit_with(segment, before, fewer);
@@ -3492,23 +3718,14 @@ MMI_FN size_t mmi_segment_fit(mmi_segment *segment, size_t size, bool classes) {
     return mmi_segment_fit_with(segment, size, limit);
 }
 
-MMI_INLINE mmi_class *mmi_segment_class(const mmi_segment *segment, size_t length) {
-    MMI_ASSERT(length <= segment->class_limit);
-    return (mmi_class *)((uintptr_t)segment + MMI_SEGMENT_SIZE) + length;
-}
-
 // Tells the index which run is now the longest that starts in an entry.
 MMI_FN void mmi_segment_index(mmi_segment *segment, uint32_t entry) {
-    uint32_t longest = mmi_map_longest(mmi_map_of(segment), entry);
-    mmi_index_set(segment, entry, mmi_index_code(longest));
+    if (!MMI_SMALL) mmi_index_set(segment, entry, mmi_map_longest(mmi_map_of(segment), entry));
 }
 
 // Tells the index of a run that has come to be, or has grown.
 MMI_FN void mmi_segment_index_run(mmi_segment *segment, uint32_t at, uint32_t end) {
-    if (at == end) return;
-    uint32_t entry = mmi_map_entry(at);
-    unsigned code = mmi_index_code(end - at);
-    if (code > mmi_index_level(segment, 0)[entry]) mmi_index_set(segment, entry, code);
+    if (at != end) mmi_index_raise(segment, mmi_map_entry(at), end - at);
 }
 
 // All granules become one free run. `zeroed`: the memory is known to be zero.
@@ -3520,20 +3737,12 @@ MMI_FN void mmi_segment_clear(mmi_segment *segment, bool zeroed) {
         mmi_bytes_fill(head, 0, segment->granules_offset - MMI_SEGMENT_SIZE);
     }
     map[entries].start = 1;
-    map[entries].used = ~(uint64_t)0;
+    map[entries].used = MMI_WORD_ONES;
     if (mmi_map_bit(count) != 0) { // the last entry has fewer granules
         map[entries - 1].start = mmi_map_mask(count);
-        map[entries - 1].used = mmi_bits_range(mmi_map_bit(count), 63);
+        map[entries - 1].used = mmi_bits_range(mmi_map_bit(count), MMI_WORD_BITS - 1);
     }
-    uint32_t slot = 0;
-    for (uint32_t length = 1; length <= segment->class_limit; length++) {
-        mmi_class *empty = mmi_segment_class(segment, length);
-        empty->count = 0;
-        empty->depth = (uint16_t)mmi_segment_class_depth(segment->class_limit, length);
-        empty->first = slot;
-        slot += empty->depth;
-    }
-    segment->last_merged = 0;
+    mmi_segment_clear_classes(segment);
     mmi_map_mark_span(map, 0, count, true);
     mmi_segment_index_run(segment, 0, count);
 }
@@ -3584,7 +3793,9 @@ MMI_FN void mmi_segment_merge(mmi_segment *segment, uint32_t at, uint32_t end) {
     if (end != right && mmi_map_entry(end) != mmi_map_entry(left))
         mmi_segment_index(segment, mmi_map_entry(end));
     mmi_segment_index_run(segment, left, right);
+#if !MMI_SMALL
     segment->last_merged = mmi_map_entry(left);
+#endif
 }
 
 // A block, live or kept, becomes free memory, and one run with what is free around it.
@@ -3629,11 +3840,17 @@ typedef struct {
 // How many runs are looked at that may be long enough or not, when none is that must be.
 #define MMI_CANDIDATES 8
 
+#if MMI_SMALL
+MMI_INLINE bool mmi_search_good(mmi_segment *segment, const mmi_request *want, mmi_found *found) {
+    (void)segment, (void)want, (void)found;
+    return false;
+}
+#else
 // The shortest run that starts in an entry and that the request fits into. False for none.
 MMI_FN bool mmi_search_entry(mmi_segment *segment, uint32_t entry, const mmi_request *want,
                              mmi_found *found) {
     const mmi_entry *map = mmi_map_of(segment);
-    uint64_t left = mmi_map_runs(map, entry);
+    mmi_word left = mmi_map_runs(map, entry);
     found->segment = NULL;
     found->run.length = UINT32_MAX;
     for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;) {
@@ -3679,6 +3896,7 @@ MMI_FN bool mmi_search_good(mmi_segment *segment, const mmi_request *want, mmi_f
     }
     return mmi_search_candidates(segment, want, found);
 }
+#endif
 
 // A run as a strategy sees it.
 MMI_FN memmgr_block mmi_search_show(const mmi_found *found) {
@@ -3708,7 +3926,7 @@ MMI_FN void mmi_search_all(mmi_segment *segment, const mmi_request *want,
     for (uint32_t entry = 0;; entry++) {
         entry = mmi_index_next(segment, entry, code);
         if (entry == MMI_NONE) return;
-        uint64_t left = mmi_map_runs(map, entry);
+        mmi_word left = mmi_map_runs(map, entry);
         for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;) {
             uint32_t at = mmi_segment_place(segment, run, want->length, want->alignment);
             mmi_found found = {segment, run, at};
@@ -3725,6 +3943,33 @@ MMI_FN void mmi_search_all(mmi_segment *segment, const mmi_request *want,
 // again without a search, a split or a merge. A kept block is free for every test; only the map's
 // used bits behind its first granule still hold its place. (Deferred coalescing, as in the quick
 // lists of Weinstock and Wulf, with the stacks outside of the blocks as in a thread cache.)
+
+#if MMI_SMALL
+MMI_INLINE uint32_t mmi_class_take(mmi_segment *segment, size_t length) {
+    (void)segment, (void)length;
+    return MMI_NONE;
+}
+MMI_INLINE bool mmi_class_keep(mmi_segment *segment, uint32_t block, uint32_t length) {
+    (void)segment, (void)block, (void)length;
+    return false;
+}
+MMI_INLINE uint32_t mmi_class_batch(const mmi_segment *segment, uint32_t length) {
+    (void)segment, (void)length;
+    return 1;
+}
+MMI_INLINE void mmi_class_split(mmi_segment *segment, uint32_t block, uint32_t length,
+                                uint32_t count) {
+    (void)segment, (void)block, (void)length, (void)count;
+}
+MMI_INLINE void mmi_class_make_room(mmi_segment *segment, uint32_t block, uint32_t length,
+                                    uint32_t to) {
+    (void)segment, (void)block, (void)length, (void)to;
+}
+MMI_INLINE bool mmi_class_flush(mmi_segment *segment) {
+    (void)segment;
+    return false;
+}
+#else
 
 MMI_INLINE uint32_t *mmi_class_slots(const mmi_segment *segment, const mmi_class *kept) {
     return (uint32_t *)((uintptr_t)segment + segment->slots_offset) + kept->first;
@@ -3807,6 +4052,8 @@ MMI_FN bool mmi_class_flush(mmi_segment *segment) {
     return any;
 }
 
+#endif // MMI_SMALL
+
 // >>pool
 
 // One or more segments under one roof: enter and leave, find a pointer's segment, allocate, free,
@@ -3817,8 +4064,13 @@ MMI_INLINE mmi_segment *mmi_pool_first(const memmgr_pool *pool) {
     return (mmi_segment *)((uintptr_t)pool + MMI_POOL_SIZE);
 }
 
+// Has it a table, and so more than one segment?
+MMI_INLINE bool mmi_pool_has_table(const memmgr_pool *pool) {
+    return !MMI_SMALL && pool->segments != NULL;
+}
+
 MMI_INLINE mmi_segment *mmi_pool_segment(const memmgr_pool *pool, uint32_t number) {
-    return pool->segments ? pool->segments[number] : mmi_pool_first(pool);
+    return mmi_pool_has_table(pool) ? pool->segments[number] : mmi_pool_first(pool);
 }
 
 // The segment whose memory an address lies in, if it lies in any: the last that starts at or below.
@@ -3835,7 +4087,7 @@ MMI_FN mmi_segment *mmi_pool_search_table(const memmgr_pool *pool, const void *a
 }
 
 MMI_INLINE mmi_segment *mmi_pool_segment_of(const memmgr_pool *pool, const void *address) {
-    return pool->segments ? mmi_pool_search_table(pool, address) : mmi_pool_first(pool);
+    return mmi_pool_has_table(pool) ? mmi_pool_search_table(pool, address) : mmi_pool_first(pool);
 }
 
 MMI_INLINE bool mmi_pool_is_alive(const memmgr_pool *pool) {
@@ -3850,7 +4102,7 @@ MMI_INLINE bool mmi_pool_is_plain(const memmgr_pool *pool) {
 MMI_FN uint32_t mmi_pool_magic(const memmgr_pool *pool) {
     if (pool->desc.flags & MMI_RECORDED) return MMI_MAGIC_RECORDED;
     if (pool->desc.flags & (MEMMGR_POOL_LOCKED | MMI_WATCHED)) return MMI_MAGIC_OTHER;
-    bool plain = !pool->segments && !mmi_fault_is_set(&pool->faults);
+    bool plain = !mmi_pool_has_table(pool) && !mmi_fault_is_set(&pool->faults);
     return plain ? MMI_MAGIC_PLAIN : MMI_MAGIC_OTHER;
 }
 
@@ -3956,7 +4208,7 @@ MMI_FN size_t mmi_pool_segment_size(size_t granules) {
 
 // Does the pool choose by good fit, in constant time?
 MMI_INLINE bool mmi_pool_is_good(const memmgr_pool *pool) {
-    return pool->desc.fit == MEMMGR_FIT_GOOD;
+    return !MMI_SMALL && pool->desc.fit == MEMMGR_FIT_GOOD;
 }
 
 MMI_INLINE bool mmi_pool_has_classes(const memmgr_pool *pool) {
@@ -4050,7 +4302,7 @@ MMI_FN bool mmi_pool_was_refused(const memmgr_pool *pool, const mmi_request *wan
 
 // Adds a segment that the request fits into. Asks the source for less when it does not have much.
 MMI_FN mmi_segment *mmi_pool_grow(memmgr_pool *pool, const mmi_request *want) {
-    if (!(pool->desc.flags & MEMMGR_POOL_GROW)) return NULL;
+    if (MMI_SMALL || !(pool->desc.flags & MEMMGR_POOL_GROW)) return NULL;
     if (pool->desc.fit == MEMMGR_FIT_CUSTOM && mmi_pool_was_refused(pool, want)) return NULL;
     size_t slack = want->alignment >> MMI_GRANULE_SHIFT;
     size_t least = mmi_pool_segment_size(want->length + slack);
@@ -4077,7 +4329,7 @@ MMI_FN mmi_segment *mmi_pool_grow(memmgr_pool *pool, const mmi_request *want) {
 
 // Unmaps a growing pool's segment if it is empty.
 MMI_FN void mmi_pool_shrink_to_fit(memmgr_pool *pool, mmi_segment *segment) {
-    if (!pool->segments || segment == mmi_pool_first(pool)) return;
+    if (!mmi_pool_has_table(pool) || segment == mmi_pool_first(pool)) return;
     if (mmi_map_run_end(mmi_map_of(segment), 0) != segment->granule_count) return;
     mmi_pool_drop_segment(pool, segment);
 }
@@ -4143,7 +4395,7 @@ MMI_COLD void *mmi_pool_alloc_searched(memmgr_pool *pool, const mmi_request *wan
     mmi_segment_take(found.segment, found.run, found.at, want->length * count);
     mmi_class_split(found.segment, found.at, want->length, count);
     mmi_pool_count_in(pool, want->length);
-    if (pool->segments) pool->recent = found.segment;
+    if (mmi_pool_has_table(pool)) pool->recent = found.segment;
     return mmi_segment_address(found.segment, found.at);
 }
 
@@ -4183,7 +4435,7 @@ MMI_FN void *mmi_pool_alloc(memmgr_pool *pool, size_t alignment, size_t size) {
 
 MMI_COLD void mmi_pool_free_merged(memmgr_pool *pool, const mmi_live *block) {
     mmi_segment_give(block->segment, block->at, block->length);
-    if (pool->segments) mmi_pool_shrink(pool, block->segment);
+    if (mmi_pool_has_table(pool)) mmi_pool_shrink(pool, block->segment);
 }
 
 // The short way, for a segment that stays: frees a block that is not long. False, and nothing done,
@@ -4203,10 +4455,10 @@ MMI_INLINE bool mmi_pool_free_short(memmgr_pool *pool, mmi_segment *segment, con
 
 MMI_FN void mmi_pool_free(memmgr_pool *pool, const mmi_live *block) {
     mmi_pool_count_out(pool, block->length);
-    if (pool->segments) pool->recent = block->segment;
+    if (mmi_pool_has_table(pool)) pool->recent = block->segment;
     if (!mmi_class_keep(block->segment, block->at, block->length))
         mmi_pool_free_merged(pool, block);
-    if (MMI_UNLIKELY(pool->used < pool->sweep_below)) mmi_pool_sweep(pool);
+    if (!MMI_SMALL && MMI_UNLIKELY(pool->used < pool->sweep_below)) mmi_pool_sweep(pool);
 }
 
 // Changes a block's length where it lies. False when there is no room.
@@ -4280,6 +4532,7 @@ MMI_FN bool mmi_pool_desc_with_defaults(const memmgr_pool_desc *given, memmgr_po
     if (given) *desc = *given;
     if (!desc->name) desc->name = "pool";
     if (desc->flags & ~known) return false;
+    if (MMI_SMALL && (desc->flags & MEMMGR_POOL_GROW)) return false;
     if ((unsigned)desc->fit > (unsigned)MEMMGR_FIT_CUSTOM) return false;
     return desc->fit != MEMMGR_FIT_CUSTOM || desc->choose;
 }
@@ -4323,7 +4576,7 @@ MMI_FN memmgr_pool *mmi_pool_create(size_t capacity, const memmgr_pool_desc *des
 
 // Unmaps everything but the first segment.
 MMI_FN void mmi_pool_unmap_grown(memmgr_pool *pool) {
-    while (pool->segments) {
+    while (mmi_pool_has_table(pool)) {
         bool last = pool->segments[1] != mmi_pool_first(pool);
         mmi_pool_drop_segment(pool, pool->segments[last ? 1 : 0]);
     }
@@ -4367,7 +4620,7 @@ MMI_FN size_t mmi_pool_purge_segment(const mmi_segment *segment, uint32_t end, s
     unsigned code = mmi_index_code((uint32_t)(page >> MMI_GRANULE_SHIFT));
     uint32_t entry = 0;
     for (; (entry = mmi_index_next(segment, entry, code)) != MMI_NONE; entry++) {
-        uint64_t left = mmi_map_runs(map, entry);
+        mmi_word left = mmi_map_runs(map, entry);
         for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;) {
             if (run.at >= end) return given;
             if (run.length > end - run.at) run.length = end - run.at;
@@ -5753,8 +6006,10 @@ MMI_INLINE bool mmi_heap_is_watched(void) {
 MMI_FN void mmi_heap_watch(void) { mmi_heap_watched = 1; }
 
 #ifdef MEMMGR_NO_OS
-#ifndef MEMMGR_STATIC_HEAP_SIZE
+#if !defined(MEMMGR_STATIC_HEAP_SIZE) && SIZE_MAX > 0xFFFF
 #define MEMMGR_STATIC_HEAP_SIZE 65536
+#elif !defined(MEMMGR_STATIC_HEAP_SIZE)
+#define MEMMGR_STATIC_HEAP_SIZE 2048
 #endif
 static mmi_entry mmi_heap_memory[MEMMGR_STATIC_HEAP_SIZE / sizeof(mmi_entry)];
 
@@ -5765,7 +6020,8 @@ MMI_COLD memmgr_pool *mmi_heap_make(void) {
     return mmi_pool_make(mmi_heap_memory, sizeof mmi_heap_memory, &desc, true, false);
 }
 #else
-#define MMI_HEAP_FIRST ((size_t)64 << 20) // bytes reserved at first, and less where there is less
+#define MMI_HEAP_FIRST                                                                             \
+    ((size_t)(MMI_WASM ? 1 : 64) << 20) // bytes reserved at first, and less where there is less
 
 // A fork finds the heap at rest, and leaves it so in both processes.
 MMI_FN void mmi_heap_before_fork(void) {
@@ -6266,8 +6522,9 @@ MMI_COLD void mmi_watch_forget_failure(memmgr_pool *pool) {
         mmi_heap_forget_failure();
 }
 
-#define MMI_QUARANTINE_BYTES ((size_t)16 << 20) // of general calls
-#define MMI_QUARANTINE_BLOCKS ((size_t)32768)   // at most
+#define MMI_QUARANTINE_BYTES                                                                       \
+    (SIZE_MAX > 0xFFFF ? (size_t)0x1000000 : SIZE_MAX / 4) // of general calls
+#define MMI_QUARANTINE_BLOCKS ((size_t)32768)              // at most
 
 // Bytes of blocks that a heap's quarantine is to hold: a quarter of a pool's.
 MMI_FN size_t mmi_watch_quarantine_bytes(const memmgr_pool *pool) {
@@ -6464,7 +6721,7 @@ MMI_INLINE size_t mmi_watch_serial(const memmgr_pool *pool) {
 MMI_INLINE void *mmi_watch_make(memmgr_pool *pool, size_t alignment, size_t size, mmi_caller caller,
                                 mmi_findings *found) {
     unsigned shift = MMI_GRANULE_SHIFT;
-    if (MMI_UNLIKELY(alignment > MMI_GRANULE)) shift = mmi_bits_lowest(alignment);
+    if (MMI_UNLIKELY(alignment > MMI_GRANULE)) shift = mmi_bits_lowest((mmi_word)alignment);
     size_t raw_size = mmi_record_raw_size(shift, size);
     mmi_record *record = (mmi_record *)mmi_watch_raw_alloc(pool, alignment, raw_size);
     if (MMI_UNLIKELY(!record))
@@ -6502,7 +6759,7 @@ MMI_INLINE void *mmi_watch_alloc(memmgr_pool *pool, size_t alignment, size_t siz
     if (block && (mmi_watch_flags(pool) & MMI_RECORDED))
         mmi_watch_fill(pool, (char *)block, size, zeroed);
     if (MMI_UNLIKELY(mmi_watch_is_traced(pool)))
-        mmi_trace_alloc(pool, block, size, mmi_bits_lowest(alignment), zeroed, caller);
+        mmi_trace_alloc(pool, block, size, mmi_bits_lowest((mmi_word)alignment), zeroed, caller);
     return block;
 }
 
@@ -6797,24 +7054,35 @@ MMI_FN void mmi_stats_watched(const memmgr_pool *pool, memmgr_stats *out) {
     mmi_stats_fragmentation(out);
 }
 
-// The longest run that a search is sure to find: that which mmi_search_candidates looks at.
-MMI_FN uint32_t mmi_stats_longest(const memmgr_pool *pool, const mmi_segment *segment) {
-    const mmi_entry *map = mmi_map_of(segment);
-    const uint8_t *codes = mmi_index_level(segment, 0);
+// The longest of the runs that start in some entries: of the first few with the index's highest
+// code.
+MMI_FN uint32_t mmi_stats_longest_of(const mmi_segment *segment, unsigned most) {
     unsigned top = mmi_index_top(segment);
-    unsigned most = pool->desc.fit == MEMMGR_FIT_GOOD ? MMI_CANDIDATES : ~0u;
-    uint32_t longest = 0, entry = segment->last_merged;
-    if (top == 0) return 0;
-    if (codes[entry] == top) longest = mmi_map_longest(map, entry);
-    entry = 0;
-    for (unsigned i = 0; i < most; i++, entry++) {
+    uint32_t longest = 0, entry = 0;
+    for (unsigned i = 0; i < most && top != 0; i++, entry++) {
         entry = mmi_index_next(segment, entry, top);
         if (entry == MMI_NONE) break;
-        uint32_t length = mmi_map_longest(map, entry);
+        uint32_t length = mmi_map_longest(mmi_map_of(segment), entry);
         if (length > longest) longest = length;
     }
     return longest;
 }
+
+// The longest run that a search is sure to find.
+#if MMI_SMALL
+MMI_FN uint32_t mmi_stats_longest(const memmgr_pool *pool, const mmi_segment *segment) {
+    (void)pool;
+    return mmi_stats_longest_of(segment, ~0u);
+}
+#else
+MMI_FN uint32_t mmi_stats_longest(const memmgr_pool *pool, const mmi_segment *segment) {
+    if (!mmi_pool_is_good(pool)) return mmi_stats_longest_of(segment, ~0u);
+    uint32_t longest = mmi_stats_longest_of(segment, MMI_CANDIDATES), last = segment->last_merged;
+    if (mmi_index_level(segment, 0)[last] != mmi_index_top(segment)) return longest;
+    uint32_t length = mmi_map_longest(mmi_map_of(segment), last);
+    return length > longest ? length : longest;
+}
+#endif
 
 MMI_FN size_t mmi_stats_largest_free(const memmgr_pool *pool) {
     uint32_t longest = 0;
@@ -6859,21 +7127,34 @@ typedef struct {
     size_t kept_blocks;
 } mmi_audit;
 
+// Are a segment's classes and index where its size puts them?
+#if MMI_SMALL
+MMI_FN bool mmi_stats_lists_valid(const mmi_segment *segment, const mmi_segment *fresh) {
+    (void)segment, (void)fresh;
+    return true;
+}
+#else
+MMI_FN bool mmi_stats_lists_valid(const mmi_segment *segment, const mmi_segment *fresh) {
+    for (unsigned level = 0; level < fresh->level_count; level++)
+        if (segment->level_offset[level] != fresh->level_offset[level]) return false;
+    return segment->slots_offset == fresh->slots_offset &&
+           segment->index_offset == fresh->index_offset &&
+           segment->class_limit == fresh->class_limit &&
+           segment->level_count == fresh->level_count && segment->root_nodes == fresh->root_nodes &&
+           segment->last_merged < fresh->entry_count;
+}
+#endif
+
 // Is a segment's header what its size makes it?
 MMI_FN bool mmi_stats_layout_valid(const memmgr_pool *pool, const mmi_segment *segment) {
     mmi_segment fresh;
     mmi_bytes_fill(&fresh, 0, sizeof fresh);
     if (segment->size > pool->capacity) return false;
     if (mmi_segment_fit(&fresh, segment->size, mmi_pool_has_classes(pool)) == 0) return false;
-    for (unsigned level = 0; level < fresh.level_count; level++)
-        if (segment->level_offset[level] != fresh.level_offset[level]) return false;
-    return segment->slots_offset == fresh.slots_offset &&
-           segment->index_offset == fresh.index_offset && segment->map_offset == fresh.map_offset &&
+    return segment->map_offset == fresh.map_offset &&
            segment->granules_offset == fresh.granules_offset &&
            segment->granule_count == fresh.granule_count &&
-           segment->entry_count == fresh.entry_count && segment->class_limit == fresh.class_limit &&
-           segment->level_count == fresh.level_count && segment->root_nodes == fresh.root_nodes &&
-           segment->last_merged < fresh.entry_count;
+           segment->entry_count == fresh.entry_count && mmi_stats_lists_valid(segment, &fresh);
 }
 
 // Do the marks stand only where there can be spans, and nothing in the entries that they cover?
@@ -6881,7 +7162,7 @@ MMI_FN bool mmi_stats_layout_valid(const memmgr_pool *pool, const mmi_segment *s
 MMI_FN bool mmi_stats_spans_valid(const mmi_segment *segment) {
     const mmi_entry *map = mmi_map_of(segment);
     uint32_t count = segment->entry_count, span;
-    if (map[count].start != 1 || map[count].used != ~(uint64_t)0) return false;
+    if (map[count].start != 1 || map[count].used != MMI_WORD_ONES) return false;
     for (uint32_t entry = 0; entry < count; entry += span) {
         const mmi_entry *first = map + entry;
         bool free_span = mmi_map_free_span(first);
@@ -6905,7 +7186,7 @@ MMI_FN bool mmi_stats_run_valid(const mmi_segment *segment, uint32_t at, uint32_
     if (end > segment->granule_count || mmi_map_run_start(map, end) != at) return false;
     for (uint32_t i = first; i < behind; i++) {
         bool marked = behind - first >= 2 && (i == first || i == behind - 1);
-        uint64_t used = marked ? mmi_map_span_mark(behind - first, MMI_SPAN_FREE) : 0;
+        mmi_word used = marked ? mmi_map_span_mark(behind - first, MMI_SPAN_FREE) : 0;
         if (map[i].start != 0 || map[i].used != used) return false;
     }
     return true;
@@ -6933,6 +7214,12 @@ MMI_FN bool mmi_stats_map_valid(const mmi_segment *segment, mmi_audit *audit) {
     return at == segment->granule_count;
 }
 
+#if MMI_SMALL
+MMI_FN bool mmi_stats_index_valid(const mmi_segment *segment) { return segment != NULL; }
+MMI_FN bool mmi_stats_classes_valid(const mmi_segment *segment, mmi_audit *audit) {
+    return segment != NULL && audit->kept_blocks == 0;
+}
+#else
 // Does every byte of the index follow from what is below it?
 MMI_FN bool mmi_stats_index_valid(const mmi_segment *segment) {
     const mmi_entry *map = mmi_map_of(segment);
@@ -6969,10 +7256,12 @@ MMI_FN bool mmi_stats_classes_valid(const mmi_segment *segment, mmi_audit *audit
     return true;
 }
 
+#endif
+
 MMI_FN bool mmi_stats_pool_valid(const memmgr_pool *pool) {
     mmi_audit audit = {0, 0, 0};
     if (pool->magic != mmi_pool_magic(pool)) return false;
-    if ((pool->segments != NULL) != (pool->segment_count > 1)) return false;
+    if (mmi_pool_has_table(pool) != (pool->segment_count > 1)) return false;
     for (uint32_t i = 0; i < pool->segment_count; i++) {
         const mmi_segment *segment = mmi_pool_segment(pool, i);
         if (!mmi_stats_layout_valid(pool, segment) || !mmi_stats_spans_valid(segment) ||
@@ -9303,7 +9592,7 @@ MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr
 }
 
 MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_desc *desc) {
-    unsigned flags = MMI_LIBC_FLAGS | MEMMGR_POOL_GROW;
+    unsigned flags = (unsigned)MMI_LIBC_FLAGS | MEMMGR_POOL_GROW;
     if (!mmi_libc_desc_valid(desc, flags, MMI_CALLER)) return NULL;
     if (capacity < sizeof(memmgr_pool) + MMI_LIBC_GRANULE)
         capacity = sizeof(memmgr_pool) + MMI_LIBC_GRANULE;
@@ -9793,6 +10082,7 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_NONE
 #undef MMI_NO_LOCALS
 #undef MMI_OS_RESERVE
+#undef MMI_OS_WRITES
 #undef MMI_OVERRIDE
 #undef MMI_OVERRIDE_API
 #undef MMI_OVERRIDE_BAD_ALLOC
@@ -9817,6 +10107,7 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_ROOT_NODES
 #undef MMI_SEGMENT_SIZE
 #undef MMI_SIZES
+#undef MMI_SMALL
 #undef MMI_SMALL_MAX
 #undef MMI_SPAN_FREE
 #undef MMI_SPAN_LIVE
@@ -9833,10 +10124,13 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_UNIT_SHIFT
 #undef MMI_UNLIKELY
 #undef MMI_VALGRIND
+#undef MMI_WASM
 #undef MMI_WATCH
 #undef MMI_WATCHED
 #undef MMI_WATCH_DEFAULT
 #undef MMI_WINDOWS
+#undef MMI_WORD_BITS
+#undef MMI_WORD_ONES
 
 #endif // MEMMGR_IMPLEMENTATION
 

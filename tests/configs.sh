@@ -75,6 +75,11 @@ c_matrix()
     done
     build_and_run $cc -std=c11 -O0 $warnings $on -DMEMMGR_NO_OS tests/smoke.c
     build_and_run $cc -std=c99 -O0 $warnings $on -DMEMMGR_NO_OS $one_thread tests/smoke.c
+    for mode in "" $on; do
+        build_and_run $cc -std=c11 -Os $warnings $mode -DMEMMGR_SMALL tests/smoke.c
+        build_and_run $cc -std=c99 -O2 $warnings $mode -DMEMMGR_SMALL $one_thread \
+            -DMEMMGR_NO_STDIO -DMEMMGR_STATIC tests/smoke.c
+    done
     build_and_run $cc -std=c11 -O1 $warnings $on -DMEMMGR_NO_OS $one_thread -DMEMMGR_NO_STDIO \
         -DMEMMGR_STATIC_HEAP_SIZE=20000 tests/smoke.c
     for watch in -DMEMMGR_DEBUG -DMEMMGR_NO_WATCH; do
@@ -112,6 +117,7 @@ cxx_matrix()
         done
     done
     build_and_run $cxx -x c++ -std=c++11 -O1 $warnings $on -DMEMMGR_NO_OS $one_thread tests/smoke.c
+    build_and_run $cxx -x c++ -std=c++11 -O1 $warnings $on -DMEMMGR_SMALL $one_thread tests/smoke.c
 }
 
 # In the place of malloc and of new.

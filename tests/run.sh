@@ -76,6 +76,10 @@ stage_programs()
     build test_general.no_os "tests/test_general.c" -DUSE_MEMORY_MGR -DMEMMGR_NO_THREADS \
         -DMEMMGR_NO_OS -DMEMMGR_STATIC_HEAP_SIZE=8000000 &&
         run_program test_general.no_os "$out/test_general.no_os"
+    for name in model pool misuse edges strategy draw bound; do
+        build "test_$name.small" "tests/test_$name.c" -DUSE_MEMORY_MGR -DMEMMGR_SMALL &&
+            run_program "test_$name.small" "$out/test_$name.small"
+    done
 }
 
 # A library with a memmgr of its own that comes and goes.

@@ -18,6 +18,13 @@
 #define SWITCH_ON 0
 #endif
 
+// 1: the small configuration, whose pools neither grow nor fill blocks.
+#if defined(MEMMGR_SMALL) && SWITCH_ON
+#define SMALL 1
+#else
+#define SMALL 0
+#endif
+
 #define GRANULE ((size_t)16)
 
 // The usable size of a block in a pool.

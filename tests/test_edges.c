@@ -287,7 +287,7 @@ static void test_edges_bad_descriptions(void) {
 
 static void test_edges_a_source_without_memory(void) {
     int calls = 0;
-    memmgr_pool_desc desc = desc_of(MEMMGR_FIT_GOOD, MEMMGR_POOL_GROW);
+    memmgr_pool_desc desc = desc_of(MEMMGR_FIT_GOOD, SMALL ? 0 : MEMMGR_POOL_GROW);
     desc.source.map = no_memory;
     desc.source.unmap = no_return;
     desc.source.ctx = &calls;

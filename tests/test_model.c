@@ -590,6 +590,7 @@ static void model_describe(size_t largest) {
                                       MEMMGR_FIT_BEST, MEMMGR_FIT_CUSTOM};
     static const unsigned flags[] = {0, MEMMGR_POOL_LOCKED, MEMMGR_POOL_FILL, MEMMGR_POOL_EAGER};
     unsigned mixed = flags[test_below(4)] | flags[test_below(4)];
+    if (SMALL) mixed &= ~(unsigned)MEMMGR_POOL_FILL;
     m.desc = desc_of(fits[test_below(5)], mixed);
     if (m.desc.fit != MEMMGR_FIT_GOOD && largest > 65536) largest = 65536;
     if (m.desc.fit == MEMMGR_FIT_CUSTOM) m.desc.choose = choose_worst;
@@ -598,7 +599,7 @@ static void model_describe(size_t largest) {
     if (!m.created) return;
     m.desc.source.map = model_map;
     m.desc.source.unmap = model_unmap;
-    if (test_chance(60)) {
+    if (!SMALL && test_chance(60)) {
         m.desc.flags |= MEMMGR_POOL_GROW;
         m.desc.limit = test_chance(30) ? 0 : m.capacity * 4 + 65536;
     }
