@@ -1576,6 +1576,7 @@ MMI_FN void mmi_text_bytes(mmi_text *text, size_t bytes) {
 MMI_FN size_t mmi_text_share(size_t part, size_t whole, size_t scale) {
     if (part >= whole) return whole != 0 ? scale : 0;
     if (part <= SIZE_MAX / scale) return part * scale / whole;
+    if (sizeof(size_t) < 4) return (size_t)((uint32_t)part * scale / whole);
     return part / (whole / scale);
 }
 
