@@ -2174,6 +2174,14 @@ MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void), void (*in_
 
 #elif MMI_WASM
 
+#if defined(__STRICT_ANSI__) // a strict -std=c..: the C library hides what WASI has
+#ifdef __cplusplus
+extern "C"
+#endif
+    int
+    clock_gettime(const struct __clockid *, struct timespec *);
+#endif
+
 // What is given back waits here for the next call, lowest address first; no two of them touch.
 typedef struct mmi_os_idle {
     struct mmi_os_idle *next;
