@@ -328,14 +328,8 @@ row_cortex_m3()
     suite $bare $sizes -DMEMMGR_SMALL
     program smoke tests/smoke.c $warnings $bare $sizes
     demo $bare $sizes
-    existing_bare model misuse edges strategy
-}
-
-# Existing tests that have room enough on a board.
-existing_bare()
-{
     sizes="$sizes $bare"
-    existing "$@"
+    existing misuse edges
 }
 
 row_cortex_m0()
@@ -376,7 +370,6 @@ row_rv32()
     suite $bare $sizes -DMEMMGR_SMALL
     program smoke tests/smoke.c $warnings $bare $sizes
     demo $bare $sizes
-    existing_bare model misuse edges strategy
 }
 
 # 16-bit int and pointers, 16 KiB of RAM. simavr's status says nothing.
