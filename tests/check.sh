@@ -377,10 +377,10 @@ row_avr()
 {
     need avr-gcc simavr
     cc="avr-gcc -std=c11 -Os -mmcu=atmega1284p -ffunction-sections -fdata-sections"
-    cc="$cc -Wl,--gc-sections -DMEMMGR_NO_WATCH" # whose texts alone are half of the RAM
-    suffix=.elf status_counts=0
+    cc="$cc -Wl,--gc-sections" suffix=.elf status_counts=0
     runner='simavr -m atmega1284p -f 16000000'
     smallest avr
+    cc="$cc -DMEMMGR_NO_WATCH" # whose texts alone are half of the RAM
     sizes='-DMEMMGR_STATIC_HEAP_SIZE=2048 -DSUITE_POOL=3000 -DSUITE_BLOCKS=32 -DSUITE_EDGE=400'
     for small in '' -DMEMMGR_SMALL; do
         program "suite$small" 'tests/targets/suite.c tests/targets/start_avr.c' -Wall -Wextra \
