@@ -2,9 +2,9 @@
 //
 // Symbolic: all bytes of a node, or of a tree that is in order; the entry, the code. One node: both
 // the portable code and the one with vectors (PROOF_SSE2), of which a model stands in include/. The
-// tree is proved with nodes of 4 bytes and a root of at most 2 nodes, so that it has three levels
-// with 40 entries: run.sh changes those two constants in a copy (MMI_NODE, MMI_ROOT_NODES), and
-// nothing else; and with nodes of 64, as they are, on one level.
+// tree is proved with nodes of 4 bytes and a root of at most 2 nodes, so that it has two levels
+// with 20 entries, three with 40: run.sh changes those two constants in a copy (MMI_NODE,
+// MMI_ROOT_NODES), and nothing else.
 #include "proof.h"
 
 #ifndef NODE

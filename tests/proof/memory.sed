@@ -7,3 +7,4 @@ s/return (mmi_entry \*)((uintptr_t)segment + segment->map_offset);/return (void)
 s/return (uint8_t \*)((uintptr_t)segment + segment->index_offset + segment->level_offset\[level\]);/return proof_index + segment->level_offset[level];/
 s/return (mmi_class \*)((uintptr_t)segment + MMI_SEGMENT_SIZE) + length;/return proof_classes + length;/
 s/return (uint32_t \*)((uintptr_t)segment + segment->slots_offset) + kept->first;/return (void)segment, proof_slots + kept->first;/
+s/return (mmi_segment \*)((uintptr_t)pool + MMI_POOL_SIZE);/return (mmi_segment *)(void *)((char *)pool + MMI_POOL_SIZE);/

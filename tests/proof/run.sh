@@ -26,6 +26,8 @@ steps=$steps,mmi_map_block_at.0:5,mmi_map_block_at.1:5
 steps=$steps,mmi_segment_lay_out.0:1,mmi_segment_lay_out.1:6,mmi_segment_fit_with.1:16
 steps=$steps,mmi_text_number.0:20,mmi_text_number.1:21
 wraps='--unsigned-overflow-check --pointer-overflow-check'
+tree='-DNODE=4 -DROOT_NODES=2 -DLEAVES=20 --no-array-field-sensitivity --no-standard-checks'
+tree="$tree --bounds-check --unwinding-assertions"
 bits32='--32 -DPROOF_SIZE32'
 bits16='--16 -DPROOF_SIZE32 -DPROOF_INT16'
 other_order='--arch ppc64 --big-endian'
@@ -41,12 +43,11 @@ map_run_end       |map|map_tells_run_end|memory||-DENTRIES=4
 map_length        |map|map_tells_length|memory||-DENTRIES=4
 map_sets          |map|map_sets|memory||-DENTRIES=4
 map_conserves     |map|map_conserves|memory||-DENTRIES=4
-L map_clears      |map|map_clears|memory||-DENTRIES=4
-L map_block_at    |map|map_tells_block_at|memory||-DENTRIES=4
 L map_run_start.5 |map|map_tells_run_start|memory||-DENTRIES=5
 L map_run_end.5   |map|map_tells_run_end|memory||-DENTRIES=5
 L map_conserves.5 |map|map_conserves|memory||-DENTRIES=5
 index_codes       |index|index_codes|plain||
+index_sets        |index|index_sets|nodes||$tree
 segment_places    |segment|segment_places|memory||
 granules          |arith|wraps_granules|plain||$wraps
 granule           |arith|wraps_granule|plain|mmi_segment_granule|$wraps
@@ -80,8 +81,9 @@ run_start_mask    |map_run_start|/mmi_map_run_start(/,/^}/s/mmi_map_mask(granule
 run_end_span      |map_run_end|/mmi_map_run_end_beyond/,/^}/s/mmi_map_span(right) : 1/1 : 1/
 set_one_less      |map_sets|/^MMI_FN void mmi_map_set/,/^}/s/block + length - 1/block + length/
 mark_first        |map_sets|/mmi_map_mark_span/,/^}/s/first + 2 > behind/first + 2 >= behind/
-clear_head        |map_conserves|/^MMI_FN void mmi_map_clear/,/^}/s/head\[1\].used = 0/head[1].used = 1/
+lone_entry        |map_conserves|/^MMI_FN void mmi_map_set/,/^}/s/if (between == 1) head\[1\].used = ~(uint64_t)0;//
 kept_live         |map_live|/mmi_map_is_live/,/^}/s/entry->start & entry->used/entry->start/
+parents_stay      |index_sets|/^MMI_FN void mmi_index_set/,/^}/s/if (code < most \&\& old < most) return/if (code < most) return/
 code_step         |index_codes|s/code_for(uint32_t length) {/& length++;/
 place_end         |segment_places|s/> run.length - length) return/> run.length) return/
 granules_up       |granules|s/return ((size - (size != 0)) >> MMI_GRANULE_SHIFT) + 1;/return (size + 15) >> MMI_GRANULE_SHIFT;/
