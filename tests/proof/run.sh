@@ -28,6 +28,17 @@ steps=$steps,mmi_text_number.0:20,mmi_text_number.1:21
 wraps='--unsigned-overflow-check --pointer-overflow-check'
 tree='-DNODE=4 -DROOT_NODES=2 -DLEAVES=20 --no-array-field-sensitivity --no-standard-checks'
 tree="$tree --bounds-check --unwinding-assertions"
+# A pool of 8 granules, in one entry: what a fixed pool never does is bounded at nothing.
+once=mmi_segment_clear.0:1,mmi_map_length_beyond.0:2,mmi_map_run_start_beyond.0:2
+once=$once,mmi_map_run_end_beyond.0:3,mmi_map_block_at.0:2,mmi_map_block_at.1:2,mmi_map_longest.0:6
+once=$once,mmi_index_set.0:2,mmi_pool_search_table.0:1,mmi_pool_drop_segment.0:1
+once=$once,mmi_pool_drop_segment.1:1,mmi_pool_sweep.0:2,mmi_pool_flush.0:2,mmi_class_flush.0:1
+once=$once,mmi_class_flush.1:1,mmi_pool_add_segment.0:1,mmi_pool_grow_table.0:1,mmi_pool_grow.0:1
+once=$once,mmi_class_split.0:1,mmi_pool_search.0:2,mmi_search_candidates.0:3,mmi_search_good.0:3
+once=$once,mmi_search_entry.0:6,mmi_index_next.0:3,mmi_index_next.1:1,mmi_class_release.0:1
+once=$once,mmi_class_release.1:1,mmi_class_make_room.0:1,mmi_index_least.1:64,mmi_index_first.0:65
+pool="-DGRANULES_WANTED=8 --no-array-field-sensitivity --no-standard-checks --bounds-check"
+pool="$pool --unwinding-assertions --unwindset $once"
 bits32='--32 -DPROOF_SIZE32'
 bits16='--16 -DPROOF_SIZE32 -DPROOF_INT16'
 other_order='--arch ppc64 --big-endian'
@@ -48,6 +59,7 @@ L map_run_end.5   |map|map_tells_run_end|memory||-DENTRIES=5
 L map_conserves.5 |map|map_conserves|memory||-DENTRIES=5
 index_codes       |index|index_codes|plain||
 index_sets        |index|index_sets|nodes||$tree
+L pool_frees      |pool|pool_frees|memory||$pool
 segment_places    |segment|segment_places|memory||
 granules          |arith|wraps_granules|plain||$wraps
 granule           |arith|wraps_granule|plain|mmi_segment_granule|$wraps
@@ -85,6 +97,7 @@ lone_entry        |map_conserves|/^MMI_FN void mmi_map_set/,/^}/s/if (between ==
 kept_live         |map_live|/mmi_map_is_live/,/^}/s/entry->start & entry->used/entry->start/
 parents_stay      |index_sets|/^MMI_FN void mmi_index_set/,/^}/s/if (code < most \&\& old < most) return/if (code < most) return/
 code_step         |index_codes|s/code_for(uint32_t length) {/& length++;/
+misuse_kind       |pool_frees|s/return live ? MEMMGR_INTERIOR_POINTER : MEMMGR_DOUBLE_FREE;/return MEMMGR_DOUBLE_FREE;/
 place_end         |segment_places|s/> run.length - length) return/> run.length) return/
 granules_up       |granules|s/return ((size - (size != 0)) >> MMI_GRANULE_SHIFT) + 1;/return (size + 15) >> MMI_GRANULE_SHIFT;/
 rotation          |granule|s/| offset << (sizeof offset \* 8 - MMI_GRANULE_SHIFT)//
