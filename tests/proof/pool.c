@@ -4,13 +4,13 @@
 // can be in, and for each operation sizes, alignments and pointers, the whole range of them:
 // pointers into the pool, beside it, and anywhere. Each proof begins at any state in order, makes
 // one call, and shows that what is left is a state in order, so it holds after any number of calls
-// in any order. pool_begins shows that a pool begins in order; pool_sequence makes some calls in
-// any order from there, so that no state is thought of that cannot be. Bounded: the buffer, with
-// room for GRANULES_WANTED granules.
+// in any order. pool_sequence makes some calls in any order from an empty pool, so that no state is
+// thought of that cannot be. Which of them run.sh runs stands there.
+// Bounded: the buffer, with room for GRANULES_WANTED granules.
 //
-// The granules are not there: what would touch one is an access out of bounds, and CBMC says so.
-// Only a calloc's fill and a realloc's copy do; they are noted, and proved to be where they ought
-// to be, instead of made.
+// The granules are not there: what would touch one is an access out of bounds, which CBMC finds
+// where it is run with --pointer-check. Only a calloc's fill and a realloc's copy do; they are
+// noted, and proved to be where they ought to be, instead of made.
 #define ENTRIES 1
 #ifndef GRANULES_WANTED
 #define GRANULES_WANTED 20
