@@ -1,0 +1,809 @@
+// test_mutants.c: what small changes of memmgr.h would have left unnoticed by the other tests. A
+// section for each room; the names of the tests say what is pinned down.
+#include "support.h"
+
+// --- What is written -----------------------------------------------------------------------------
+
+enum { WRITTEN_MAX = 1 << 16 };
+
+static char written[WRITTEN_MAX + 1];
+static size_t written_length;
+
+static void collect(const char *text, size_t length, void *ctx) {
+    (void)ctx;
+    if (!CHECK(length <= WRITTEN_MAX - written_length)) return;
+    memcpy(written + written_length, text, length);
+    written_length += length;
+    written[written_length] = '\0';
+}
+
+static void collect_nothing(void) {
+    written_length = 0;
+    written[0] = '\0';
+}
+
+// Line by line, up to a NULL. Shows the first line that is not as it should be.
+static bool written_is(const char *const *lines) {
+    const char *at = written;
+    for (; *lines; lines++) {
+        size_t length = strcspn(at, "\n"), expected = strlen(*lines);
+        if (length != expected || memcmp(at, *lines, length) != 0) break;
+        at += at[length] == '\n' ? length + 1 : length;
+    }
+    if (CHECK(*lines == NULL && *at == '\0')) return true;
+    printf("        is        %.*s\n", (int)strcspn(at, "\n"), at);
+    printf("        should be %s\n", *lines ? *lines : "the end");
+    return false;
+}
+
+// --- Text ----------------------------------------------------------------------------------------
+
+static size_t pieces, piece_lengths[64];
+
+static void collect_pieces(const char *text, size_t length, void *ctx) {
+    CHECK(length > 0 && length <= MMI_TEXT_LINE);
+    if (pieces < 64) piece_lengths[pieces] = length;
+    pieces++;
+    collect(text, length, ctx);
+}
+
+static mmi_text open_text(void) {
+    mmi_text text;
+    collect_nothing();
+    pieces = 0;
+    mmi_text_open(&text, collect_pieces, NULL);
+    return text;
+}
+
+// Ends the text: what was written is `expected`.
+static bool text_is(mmi_text *text, const char *expected) {
+    mmi_text_flush(text);
+    if (CHECK(strcmp(written, expected) == 0)) return true;
+    printf("        is        %s\n        should be %s\n", written, expected);
+    return false;
+}
+
+// A line goes out when it ends, or is full; an empty one not at all.
+static void test_mutants_text_goes_out_by_lines(void) {
+    mmi_text text = open_text();
+    mmi_text_flush(&text);
+    CHECK_EQUAL(pieces, 0);
+    mmi_text_string(&text, "one\ntwo");
+    CHECK(pieces == 1 && piece_lengths[0] == 4);
+    mmi_text_flush(&text);
+    CHECK(pieces == 2 && piece_lengths[1] == 3);
+    mmi_text_flush(&text);
+    CHECK_EQUAL(pieces, 2);
+    mmi_text_repeat(&text, 'x', MMI_TEXT_LINE - 1);
+    CHECK_EQUAL(pieces, 2);
+    mmi_text_char(&text, 'y');
+    CHECK(pieces == 3 && piece_lengths[2] == MMI_TEXT_LINE);
+    mmi_text_repeat(&text, 'z', 0);
+    mmi_text_flush(&text);
+    CHECK_EQUAL(pieces, 3);
+    CHECK_EQUAL(written_length, 7 + MMI_TEXT_LINE);
+}
+
+static void check_number(size_t value) {
+    mmi_text text = open_text();
+    char expected[32];
+    snprintf(expected, sizeof expected, "%llu", (unsigned long long)value);
+    mmi_text_number(&text, value);
+    text_is(&text, expected);
+    text = open_text();
+    snprintf(expected, sizeof expected, "0x%llx", (unsigned long long)value);
+    mmi_text_pointer(&text, (const void *)(uintptr_t)value);
+    text_is(&text, expected);
+}
+
+static void test_mutants_text_numbers(void) {
+    for (size_t value = 1; value != 0; value *= 2) {
+        check_number(value - 1);
+        check_number(value);
+    }
+    for (size_t value = 1; value <= SIZE_MAX / 10; value *= 10) {
+        check_number(value - 1);
+        check_number(value);
+    }
+    check_number(SIZE_MAX);
+    mmi_text text = open_text();
+    mmi_text_hex(&text, 0xA0F, 2);
+    mmi_text_hex(&text, 0xA0F, 5);
+    text_is(&text, "0f00a0f");
+}
+
+// Rounded down to a tenth, in the largest unit that is not more.
+static void test_mutants_text_bytes(void) {
+    static const struct {
+        uint64_t bytes;
+        const char *text;
+    } cases[] = {{0, "0 B"},
+                 {1, "1 B"},
+                 {1023, "1023 B"},
+                 {1024, "1 KiB"},
+                 {1024 + 102, "1 KiB"},
+                 {1024 + 103, "1.1 KiB"},
+                 {1536, "1.5 KiB"},
+                 {2047, "1.9 KiB"},
+                 {2048, "2 KiB"},
+                 {(1 << 20) - 1, "1023.9 KiB"},
+                 {1 << 20, "1 MiB"},
+                 {(1 << 20) + (1 << 19), "1.5 MiB"},
+                 {(uint64_t)1 << 30, "1 GiB"},
+                 {(uint64_t)3 << 40, "3 TiB"},
+                 {(uint64_t)5 << 50, "5 PiB"},
+                 {(uint64_t)7 << 60, "7 EiB"},
+                 {UINT64_MAX, "15.9 EiB"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mmi_text text = open_text();
+        if (cases[i].bytes > SIZE_MAX) continue;
+        mmi_text_bytes(&text, (size_t)cases[i].bytes);
+        text_is(&text, cases[i].text);
+    }
+}
+
+static void test_mutants_text_shares(void) {
+    CHECK_EQUAL(mmi_text_share(0, 0, 100), 0);
+    CHECK_EQUAL(mmi_text_share(1, 0, 100), 0);
+    CHECK_EQUAL(mmi_text_share(0, 7, 100), 0);
+    CHECK_EQUAL(mmi_text_share(7, 7, 100), 100);
+    CHECK_EQUAL(mmi_text_share(8, 7, 100), 100);
+    CHECK_EQUAL(mmi_text_share(1, 3, 100), 33);
+    CHECK_EQUAL(mmi_text_share(2, 3, 100), 66);
+    CHECK_EQUAL(mmi_text_share(6, 7, 10), 8);
+    size_t whole = SIZE_MAX / 100 * 3 + 2, third = SIZE_MAX / 100; // where the product still fits
+    CHECK_EQUAL(mmi_text_share(third, whole, 100), 33);
+    CHECK_EQUAL(mmi_text_share(third + 1, whole, 100), 33);           // and where it does not
+    CHECK(mmi_text_share(SIZE_MAX / 4 * 3, SIZE_MAX, 100) - 74 <= 1); // nearly
+    CHECK(mmi_text_share(SIZE_MAX - 1, SIZE_MAX, 100) - 99 <= 1);
+    mmi_text text = open_text();
+    mmi_text_percent(&text, 1, 8);
+    text_is(&text, "12%");
+}
+
+static void check_right(const char *before, const char *moved, size_t to, const char *expected) {
+    mmi_text text = open_text();
+    mmi_text_string(&text, before);
+    size_t from = text.length;
+    mmi_text_string(&text, moved);
+    mmi_text_right(&text, from, to);
+    text_is(&text, expected);
+}
+
+static void test_mutants_text_right(void) {
+    check_right("", "ab", 5, "   ab");
+    check_right("", "ab", 3, " ab");
+    check_right("xy", "ab", 7, "xy   ab");
+    check_right("xy", "ab", 4, "xyab");
+    check_right("xy", "ab", 3, "xyab");
+    check_right("xy", "", 4, "xy  ");
+    check_right("", "ab", MMI_TEXT_LINE, "ab");
+    mmi_text text = open_text();
+    mmi_text_right(&text, 0, MMI_TEXT_LINE - 1);
+    CHECK_EQUAL(text.length, MMI_TEXT_LINE - 1);
+}
+
+static void check_ending(const char *string, size_t most, unsigned form, const char *expected) {
+    mmi_text text = open_text();
+    mmi_text_ending(&text, string, most, form);
+    text_is(&text, expected);
+}
+
+static void test_mutants_text_of_the_user(void) {
+    check_ending("abcdef", 6, MMI_TEXT_PLAIN, "abcdef");
+    check_ending("abcdefg", 6, MMI_TEXT_PLAIN, "...efg");
+    check_ending("abcdefgh", 4, MMI_TEXT_PLAIN, "...h");
+    check_ending("", 4, MMI_TEXT_PLAIN, "");
+    check_ending("\x1f ~\x7f\n<&>\"\\", SIZE_MAX, MMI_TEXT_PLAIN, "? ~?\?<&>\"\\");
+    check_ending("<&>\"\\", SIZE_MAX, MMI_TEXT_XML, "&lt;&amp;&gt;\"\\");
+    check_ending("<&>\"\\", SIZE_MAX, MMI_TEXT_JSON, "<&>\\\"\\\\");
+    mmi_text text = open_text();
+    mmi_text_name(&text, "123456789012345678901234567890", MMI_TEXT_PLAIN);
+    text_is(&text, "123456789012345678901234");
+    CHECK(mmi_text_same("", "") && mmi_text_same("ab", "ab"));
+    CHECK(!mmi_text_same("ab", "a") && !mmi_text_same("a", "ab") && !mmi_text_same("ab", "ac"));
+}
+
+// --- Draw ----------------------------------------------------------------------------------------
+
+// A heap that is written down block by block, so that its pictures are the same everywhere.
+enum { HEAP_MAX = 300 };
+
+typedef struct {
+    memmgr_block block[HEAP_MAX];
+    size_t count;
+    uintptr_t end;
+    memmgr_stats stats;
+} heap_story;
+
+static heap_story heap;
+
+static void heap_start(void) {
+    memset(&heap, 0, sizeof heap);
+    heap.end = 0x40001000;
+    heap.stats.overhead = 3001, heap.stats.peak_used = 3002, heap.stats.requested = 3003;
+    heap.stats.allocations = 3004, heap.stats.frees = 3005, heap.stats.failures = 3006;
+    heap.stats.misuses = 3007;
+}
+
+static memmgr_block *heap_add(bool live, size_t size, size_t before, size_t behind) {
+    memmgr_block *block = &heap.block[heap.count++];
+    block->live = live;
+    block->address = (const void *)(heap.end + before);
+    block->size = block->requested = size;
+    block->overhead = before + behind;
+    block->before = before;
+    heap.end += before + size + behind;
+    heap.stats.capacity += before + size + behind;
+    *(live ? &heap.stats.used : &heap.stats.free) += size;
+    heap.stats.live_blocks += live;
+    if (!live && size > heap.stats.largest_free) heap.stats.largest_free = size;
+    return block;
+}
+
+// A watched block: what was asked for, and where.
+static void heap_add_tracked(const char *file, int line, size_t requested, size_t size) {
+    memmgr_block *block = heap_add(true, size, 64, 16);
+    block->requested = requested;
+    block->serial = heap.count;
+    block->file = file;
+    block->line = line;
+}
+
+static bool heap_walk(const void *of, memmgr_visitor visit, void *ctx) {
+    const heap_story *all = (const heap_story *)of;
+    for (size_t i = 0; i < all->count; i++)
+        if (!visit(&all->block[i], ctx)) return false;
+    return true;
+}
+
+static const char heap_name[] = "a \"<story>\" \\ & more";
+
+// What is drawn: three pictures, and JSON.
+enum { KIND_TEXT, KIND_COLOUR, KIND_SVG, KIND_JSON, KINDS };
+
+static void heap_draw(int kind) {
+    static const memmgr_picture picture[] = {MEMMGR_PICTURE_TEXT, MEMMGR_PICTURE_COLOR,
+                                             MEMMGR_PICTURE_SVG};
+    collect_nothing();
+    if (kind == KIND_JSON)
+        mmi_draw_json(heap_name, &heap.stats, &heap, heap_walk, collect, NULL);
+    else
+        mmi_draw(picture[kind], heap_name, &heap.stats, &heap, heap_walk, collect, NULL);
+}
+
+// Blocks of all tones, a run, a gap in the addresses; nothing is tracked.
+static void heap_of_tones(void) {
+    heap_start();
+    for (size_t size = 16; size <= 262144; size *= 2) {
+        heap_add(true, size, 0, 0);
+        if (size % 3 == 1) heap_add(false, size + 16, 0, 0);
+    }
+    heap_add(false, 1000, 0, 0);
+    heap.end += 1 << 20;
+    for (size_t i = 0; i < 40; i++)
+        heap_add(i % 3 != 0, 16 + 16 * i, 0, 0);
+    heap.stats.fragmentation = 23;
+}
+
+// Watched blocks of several sites, and others.
+static void heap_of_sites(void) {
+    static const char *const files[] = {"alpha.c", "beta.c",
+                                        "a/very/long/path/to/the/source/of/gamma.c"};
+    heap_start();
+    for (size_t i = 0; i < 60; i++) {
+        heap_add_tracked(files[i % 3], (int)(1 + i % 40), 20 + 10 * i, 32 + 10 * i / 16 * 16);
+        if (i % 7 == 0) heap_add(false, 48, 0, 0);
+    }
+    heap_add(true, 4096, 0, 0);
+    heap_add_tracked("alpha.c", 7, 3, 16);
+}
+
+// Few sites, each of one block: no line for the others.
+static void heap_of_few(void) {
+    heap_start();
+    heap_add_tracked("one.c", 12, 100, 112);
+    heap_add(false, 16, 0, 0);
+    heap_add_tracked("two.c", 3, 50, 64);
+}
+
+// Nothing at all.
+static void heap_of_nothing(void) { heap_start(); }
+
+typedef struct {
+    const char *name;
+    void (*make)(void);
+} heap_kind;
+
+static const heap_kind heaps[] = {{"tones", heap_of_tones},
+                                  {"sites", heap_of_sites},
+                                  {"few", heap_of_few},
+                                  {"nothing", heap_of_nothing}};
+
+enum { HEAPS = sizeof heaps / sizeof heaps[0] };
+
+#ifndef NO_PICTURES
+#include "pictures.h"
+#endif
+
+// Writes pictures.h anew: what has changed on purpose is then to be looked at.
+static int write_pictures(void) {
+    static const char *const kinds[] = {"text", "colour", "svg", "json"};
+    printf("// pictures.h: the pictures of the heaps of test_mutants.c, which writes this file:\n"
+           "// cc -DNO_PICTURES -DUSE_MEMORY_MGR tests/test_mutants.c -pthread\n"
+           "// ./a.out --pictures >tests/pictures.h\n"
+           "// clang-format off\n");
+    for (size_t i = 0; i < HEAPS; i++)
+        for (int kind = 0; kind < KINDS; kind++) {
+            heaps[i].make();
+            heap_draw(kind);
+            printf("static const char *const picture_%s_%s[] = {\n\"", heaps[i].name, kinds[kind]);
+            for (const char *c = written; *c; c++) {
+                if (*c == '\n')
+                    printf(c[1] ? "\",\n\"" : "\",\n");
+                else
+                    printf(*c == 033 ? "\\033" : *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+            }
+            printf("NULL};\n");
+        }
+    printf("static const char *const *const pictures[HEAPS][KINDS] = {\n");
+    for (size_t i = 0; i < HEAPS; i++) {
+        printf("    {");
+        for (int kind = 0; kind < KINDS; kind++)
+            printf("picture_%s_%s%s", heaps[i].name, kinds[kind], kind < KINDS - 1 ? ", " : "},\n");
+    }
+    printf("};\n");
+    return 0;
+}
+
+#ifndef NO_PICTURES
+static void check_pictures(int kind) {
+    if (MMI_DRAW_ADDRESS_DIGITS != 12) return; // addresses of 32 bits take less room
+    for (size_t i = 0; i < HEAPS; i++) {
+        heaps[i].make();
+        heap_draw(kind);
+        if (!written_is(pictures[i][kind])) printf("        in the heap of %s\n", heaps[i].name);
+    }
+}
+
+static void test_mutants_draw_text_to_the_byte(void) { check_pictures(KIND_TEXT); }
+static void test_mutants_draw_colour_to_the_byte(void) { check_pictures(KIND_COLOUR); }
+static void test_mutants_draw_svg_to_the_byte(void) { check_pictures(KIND_SVG); }
+static void test_mutants_draw_json_to_the_byte(void) { check_pictures(KIND_JSON); }
+#endif
+
+#ifdef USE_MEMORY_MGR
+
+// What memmgr.h calls so, by its drawings.
+#define NONE UINT32_MAX
+enum { NODE = 64 };
+#define HEADER ((sizeof(mmi_segment) + 15) / 16 * 16)
+#define GRANULES_MOST (SIZE_MAX / 16 < 0xFFFFF000u ? SIZE_MAX / 16 : 0xFFFFF000u)
+
+// --- Map -----------------------------------------------------------------------------------------
+
+// A map beside a model of it: for every granule which block it belongs to.
+enum { MAP_ENTRIES = 24, MAP_GRANULES = MAP_ENTRIES * 64 - 20, MAP_BLOCKS = 200 };
+
+static mmi_entry map[MAP_ENTRIES + 1], expected_map[MAP_ENTRIES + 1];
+static unsigned map_owner[MAP_GRANULES + 1]; // 0: free
+static struct {
+    uint32_t at, length; // 0: none
+    bool kept;
+} map_block[MAP_BLOCKS];
+
+// The map as the drawings in memmgr.h have it.
+static void map_draw_span(uint32_t first, uint32_t behind, bool live) {
+    uint64_t word = (uint64_t)(behind - first) << 3 | (live ? 5u : 2u);
+    if (behind < first + 2) return;
+    for (uint32_t i = first; i < behind; i++)
+        expected_map[i].start = expected_map[i].used = 0;
+    expected_map[first].used = word;
+    if (!live) expected_map[behind - 1].used = word;
+}
+
+static void map_draw(void) {
+    memset(expected_map, 0, sizeof expected_map);
+    for (uint32_t i = 0; i < MAP_GRANULES; i++) {
+        uint64_t bit = (uint64_t)1 << (i % 64);
+        unsigned owner = map_owner[i];
+        if (!owner) continue;
+        bool first = map_block[owner].at == i;
+        if (first) expected_map[i / 64].start |= bit;
+        if (!first || !map_block[owner].kept) expected_map[i / 64].used |= bit;
+    }
+    for (uint32_t i = MAP_GRANULES; i < MAP_ENTRIES * 64; i++)
+        expected_map[i / 64].used |= (uint64_t)1 << (i % 64);
+    expected_map[MAP_GRANULES / 64].start |= (uint64_t)1 << (MAP_GRANULES % 64);
+    expected_map[MAP_ENTRIES].start = 1;
+    expected_map[MAP_ENTRIES].used = UINT64_MAX;
+    for (uint32_t at = 0, end; at < MAP_GRANULES; at = end) {
+        for (end = at + 1; end < MAP_GRANULES && map_owner[end] == map_owner[at];)
+            end++;
+        bool live = map_owner[at] != 0;
+        map_draw_span(live ? at / 64 + 1 : (at + 63) / 64, live ? (end - 1) / 64 : end / 64, live);
+    }
+}
+
+static uint32_t map_left(uint32_t granule) {
+    while (granule > 0 && !map_owner[granule - 1])
+        granule--;
+    return granule;
+}
+
+static uint32_t map_right(uint32_t granule) {
+    while (granule < MAP_GRANULES && !map_owner[granule])
+        granule++;
+    return granule;
+}
+
+static void map_put(unsigned id, uint32_t at, uint32_t length) {
+    uint32_t left = map_left(at), right = map_right(at);
+    mmi_map_mark_span(map, left, right, false);
+    mmi_map_set(map, at, length);
+    mmi_map_mark_span(map, left, at, true);
+    mmi_map_mark_span(map, at + length, right, true);
+    map_block[id].at = at;
+    map_block[id].length = length;
+    map_block[id].kept = test_chance(30);
+    if (map_block[id].kept) map[at / 64].used &= ~((uint64_t)1 << (at % 64));
+    for (uint32_t i = at; i < at + length; i++)
+        map_owner[i] = id;
+}
+
+static void map_remove(unsigned id) {
+    uint32_t at = map_block[id].at, end = at + map_block[id].length;
+    for (uint32_t i = at; i < end; i++)
+        map_owner[i] = 0;
+    uint32_t left = map_left(at), right = map_right(at);
+    mmi_map_clear(map, at, end - at);
+    CHECK_EQUAL(mmi_map_run_start(map, at), left);
+    CHECK_EQUAL(mmi_map_run_end(map, end), right);
+    mmi_map_mark_span(map, left, at, false);
+    mmi_map_mark_span(map, end, right, false);
+    mmi_map_mark_span(map, left, right, true);
+    map_block[id].length = 0;
+}
+
+// A place where a block of some length is free, often at the edge of an entry or of a run.
+static bool map_place(uint32_t *at, uint32_t *length) {
+    uint32_t wanted = (uint32_t)test_log_uniform(1, 700);
+    for (int attempt = 0; attempt < 20; attempt++) {
+        uint32_t place = (uint32_t)test_below(MAP_GRANULES);
+        if (map_owner[place]) continue;
+        uint32_t left = map_left(place), room = map_right(place) - left;
+        uint32_t skip = test_chance(40) ? 0 : (uint32_t)test_below(room);
+        if (test_chance(30))
+            skip = ((left + skip) / 64 * 64 > left) ? (left + skip) / 64 * 64 - left : 0;
+        *at = left + skip;
+        *length = wanted < room - skip ? wanted : room - skip;
+        if (test_chance(30) && (*at + *length) / 64 * 64 > *at)
+            *length = (*at + *length) / 64 * 64 - *at;
+        return true;
+    }
+    return false;
+}
+
+static void map_start(void) {
+    memset(map, 0, sizeof map);
+    memset(map_owner, 0, sizeof map_owner);
+    memset(map_block, 0, sizeof map_block);
+    map_draw(); // only what lies behind the granules matters here
+    map[MAP_ENTRIES - 1] = expected_map[MAP_ENTRIES - 1];
+    map[MAP_ENTRIES] = expected_map[MAP_ENTRIES];
+    mmi_map_mark_span(map, 0, MAP_GRANULES, true);
+}
+
+static void map_check_blocks(void) {
+    for (unsigned id = 1; id < MAP_BLOCKS; id++) {
+        uint32_t at = map_block[id].at, length = map_block[id].length;
+        if (length == 0) continue;
+        CHECK_EQUAL(mmi_map_is_live(map, at), !map_block[id].kept);
+        CHECK_EQUAL(mmi_map_is_kept(map, at), map_block[id].kept);
+        CHECK_EQUAL(mmi_map_length(map, at), length);
+        CHECK_EQUAL(mmi_map_length_beyond(map, at) == length, (at + length) / 64 > at / 64);
+        bool is_short = (at + length) / 64 <= at / 64 + 1;
+        CHECK_EQUAL(mmi_map_length_short(map, at), is_short ? length : 0);
+    }
+}
+
+static void map_check_granules(void) {
+    for (uint32_t i = 0; i < MAP_GRANULES; i++) {
+        unsigned id = map_owner[i];
+        CHECK_EQUAL(mmi_map_block_at(map, i), id ? map_block[id].at : NONE);
+        if (!id || map_block[id].at != i)
+            CHECK(!mmi_map_is_live(map, i) && !mmi_map_is_kept(map, i));
+        bool begins = i == 0 || map_owner[i - 1] != id; // where one may ask for a run
+        if (!begins) continue;
+        CHECK_EQUAL(mmi_map_run_end(map, i), map_right(i));
+        CHECK_EQUAL(mmi_map_run_start(map, i), map_left(i));
+    }
+    CHECK_EQUAL(mmi_map_run_start(map, MAP_GRANULES), map_left(MAP_GRANULES));
+}
+
+static void map_check_runs(void) {
+    for (uint32_t entry = 0; entry < MAP_ENTRIES; entry++) {
+        uint32_t longest = 0, at = entry * 64;
+        uint64_t left = mmi_map_live_span(map + entry) ? 0 : mmi_map_runs(map, entry);
+        for (; at < entry * 64 + 64 && at < MAP_GRANULES; at++) {
+            if (map_owner[at] || (at > 0 && !map_owner[at - 1])) continue;
+            mmi_run run = mmi_map_next_run(map, entry, &left);
+            CHECK_EQUAL(run.at, at);
+            CHECK_EQUAL(run.length, map_right(at) - at);
+            if (run.length > longest) longest = run.length;
+        }
+        CHECK_EQUAL(mmi_map_next_run(map, entry, &left).length, 0);
+        CHECK_EQUAL(mmi_map_longest(map, entry), longest);
+    }
+}
+
+static void test_mutants_map_is_as_drawn(void) {
+    size_t rounds = 20 + test_count(400);
+    map_start();
+    for (size_t round = 0; round < rounds && test_failures == 0; round++) {
+        unsigned id = 1 + (unsigned)test_below(round % 200 < 100 ? MAP_BLOCKS - 1 : 12);
+        uint32_t at, length;
+        if (map_block[id].length != 0) map_remove(id);
+        if (test_chance(70) && map_place(&at, &length)) map_put(id, at, length);
+        map_draw();
+        CHECK(memcmp(map, expected_map, sizeof map) == 0);
+        map_check_blocks();
+        map_check_granules();
+        map_check_runs();
+    }
+}
+
+// --- Index ---------------------------------------------------------------------------------------
+
+// Codes grow with lengths, one length at the most for a code below 64, and are exact at powers of
+// two and where they change.
+static void test_mutants_index_codes(void) {
+    unsigned code = 0;
+    for (uint32_t length = 1; length < 300000; length++) {
+        unsigned next = mmi_index_code(length);
+        CHECK(next == code || next == code + 1);
+        CHECK(next != code || next >= 64);
+        if (next != code) {
+            CHECK_EQUAL(mmi_index_shortest(next), length);
+            CHECK_EQUAL(mmi_index_code_for(length), next);
+        } else {
+            CHECK_EQUAL(mmi_index_code_for(length), next + 1);
+        }
+        code = next;
+    }
+    for (unsigned power = 6; power < 26; power++) {
+        unsigned steps = power < 10 ? 32 : 4;
+        unsigned first = mmi_index_code((uint32_t)1 << power);
+        if (first + steps > 255) break;
+        CHECK_EQUAL(mmi_index_code((uint32_t)1 << (power + 1)), first + steps);
+        CHECK_EQUAL(mmi_index_shortest(first), (uint32_t)1 << power);
+    }
+    CHECK_EQUAL(mmi_index_code(63), 63);
+    CHECK_EQUAL(mmi_index_code(64), 64);
+    CHECK_EQUAL(mmi_index_code(1024), 192);
+    CHECK_EQUAL(mmi_index_code(UINT32_MAX / 16), 255);
+    CHECK_EQUAL(mmi_index_code_for(mmi_index_shortest(255)), 255);
+    CHECK_EQUAL(mmi_index_code_for(mmi_index_shortest(255) + 1), 256);
+}
+
+static void test_mutants_index_node(void) {
+    uint8_t node[NODE];
+    for (size_t round = 0; round < 100 + test_count(2000); round++) {
+        unsigned largest = 0, most = test_chance(50) ? 4 : 255;
+        for (unsigned i = 0; i < NODE; i++) {
+            node[i] = test_chance(70) ? 0 : (uint8_t)test_below(most + 1);
+            if (node[i] > largest) largest = node[i];
+        }
+        CHECK_EQUAL(mmi_index_largest(node), largest);
+        unsigned code = 1 + (unsigned)test_below(most), from = (unsigned)test_below(NODE);
+        unsigned first = NODE, least = NODE;
+        for (unsigned i = NODE; i-- > 0;) {
+            if (node[i] < code) continue;
+            if (i >= from) first = i;
+            if (least == NODE || node[i] <= node[least]) least = i;
+        }
+        CHECK_EQUAL(mmi_index_first(node, from, code), first);
+        CHECK_EQUAL(mmi_index_least(node, code), least);
+    }
+}
+
+// An index of so many entries, beside the codes that it was given.
+enum { INDEX_MOST = 70000 };
+
+static uint8_t index_codes[INDEX_MOST];
+
+static unsigned index_level_byte(const mmi_segment *segment, unsigned level, uint32_t place) {
+    return mmi_index_level(segment, level)[place];
+}
+
+// Every byte of a level is the largest of the 64 below it.
+static void index_check_levels(const mmi_segment *segment, uint32_t count) {
+    uint32_t below = count;
+    for (unsigned level = 1; level < segment->level_count; level++) {
+        uint32_t bytes = (below + 63) / 64;
+        for (uint32_t i = 0; i < bytes; i++) {
+            unsigned largest = 0;
+            for (uint32_t j = i * 64; j < i * 64 + 64 && j < below; j++)
+                if (index_level_byte(segment, level - 1, j) > largest)
+                    largest = index_level_byte(segment, level - 1, j);
+            CHECK_EQUAL(index_level_byte(segment, level, i), largest);
+        }
+        below = bytes;
+    }
+}
+
+static void index_check_search(const mmi_segment *segment, uint32_t count, unsigned code) {
+    uint32_t from = (uint32_t)test_below(count), next = from, found;
+    unsigned top = 0;
+    while (next < count && index_codes[next] < code)
+        next++;
+    CHECK_EQUAL(mmi_index_next(segment, from, code), next < count ? next : NONE);
+    for (uint32_t i = 0; i < count; i++)
+        if (index_codes[i] > top) top = index_codes[i];
+    CHECK_EQUAL(mmi_index_top(segment), top);
+    found = mmi_index_find(segment, code);
+    CHECK_EQUAL(found == NONE, top < code);
+    if (found == NONE) return;
+    REQUIRE(found < count && index_codes[found] >= code);
+    // Down from the root, the place whose byte is the smallest that will do.
+    unsigned level = segment->level_count;
+    for (uint32_t place, first = 0, width = segment->root_nodes * 64u; level-- > 0;
+         first = place * 64, width = 64) {
+        place = found >> (6 * level);
+        unsigned byte = index_level_byte(segment, level, place);
+        for (uint32_t i = first; i < first + width; i++) {
+            unsigned other = index_level_byte(segment, level, i);
+            CHECK(other < code || other > byte || (other == byte && i >= place));
+        }
+    }
+}
+
+static void index_check(uint32_t count) {
+    mmi_segment laid, *segment;
+    memset(&laid, 0, sizeof laid);
+    size_t front = mmi_segment_lay_out(&laid, (size_t)count * 64, 0);
+    segment = (mmi_segment *)calloc(1, front);
+    REQUIRE(segment != NULL);
+    *segment = laid;
+    memset(index_codes, 0, count);
+    CHECK(mmi_index_find(segment, 1) == NONE && mmi_index_next(segment, 0, 1) == NONE);
+    for (size_t round = 0; round < 50 && test_failures == 0; round++) {
+        for (size_t i = 0; i < 10; i++) {
+            uint32_t entry = (uint32_t)test_below(count);
+            unsigned code = test_chance(40) ? 0 : (unsigned)test_below(256);
+            if (test_chance(20)) entry = count - 1;
+            index_codes[entry] = (uint8_t)code;
+            mmi_index_set(segment, entry, code);
+        }
+        index_check_search(segment, count, 1 + (unsigned)test_below(255));
+    }
+    CHECK(memcmp(mmi_index_level(segment, 0), index_codes, count) == 0);
+    index_check_levels(segment, count);
+    free(segment);
+}
+
+static void test_mutants_index_finds(void) {
+    static const uint32_t counts[] = {1,   2,   63,   64,    65,    255,       256,
+                                      257, 300, 4096, 16384, 16385, INDEX_MOST};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        index_check(counts[i]);
+}
+
+// --- Segment -------------------------------------------------------------------------------------
+
+// The drawing of a segment: header, classes, slots, index, map, granules, each behind the other,
+// with no more left over than the manual says.
+static void segment_check(size_t size, bool classes) {
+    mmi_segment s;
+    memset(&s, 0, sizeof s);
+    size_t granules = mmi_segment_fit(&s, size, classes);
+    if (granules == 0) {
+        CHECK(size < HEADER + 64 + 32 + 16);
+        return;
+    }
+    size_t entries = (granules + 63) / 64, slots = 0, nodes = entries, index_bytes = 0;
+    unsigned levels = 0;
+    CHECK_EQUAL(s.granule_count, granules);
+    CHECK_EQUAL(s.entry_count, entries);
+    CHECK_EQUAL(s.slots_offset, HEADER + (s.class_limit ? 8 * (s.class_limit + 1) : 0));
+    for (uint32_t length = 1; length <= s.class_limit; length++) {
+        uint32_t depth = 4 * s.class_limit / length;
+        slots += depth < 4 ? 4 : depth > 128 ? 128 : depth;
+    }
+    CHECK_EQUAL(s.index_offset, (s.slots_offset + 4 * slots + 15) / 16 * 16);
+    do {
+        nodes = (nodes + 63) / 64;
+        CHECK_EQUAL(s.level_offset[levels], index_bytes);
+        levels++, index_bytes += nodes * 64;
+    } while (nodes > 4);
+    CHECK(s.level_count == levels && s.root_nodes == nodes);
+    CHECK_EQUAL(s.map_offset, s.index_offset + index_bytes);
+    CHECK_EQUAL(s.granules_offset, s.map_offset + 16 * (entries + 1));
+    size_t end = s.granules_offset + 16 * granules;
+    CHECK(end <= size);
+    if (!classes) CHECK(size - end < 16 + 16 + 64 * 3 || granules == GRANULES_MOST);
+    if (!classes && granules < GRANULES_MOST) {
+        mmi_segment more;
+        memset(&more, 0, sizeof more);
+        CHECK(mmi_segment_lay_out(&more, granules + 1, 0) + 16 * (granules + 1) > size);
+    }
+}
+
+static void test_mutants_segment_is_as_drawn(void) {
+    for (size_t size = 0; size < 20000; size += 16)
+        segment_check(size, true);
+    for (size_t i = 0; i < 300; i++) {
+        size_t size = test_log_uniform(16384, (size_t)1 << 30);
+        segment_check(size, true);
+        segment_check(size, false);
+        segment_check(size / 16384 * 16384, true);
+        segment_check(size / 65536 * 65536 + 64, false);
+    }
+    CHECK_EQUAL(mmi_segment_class_limit(((size_t)1 << 20) - 16384), 0);
+    CHECK_EQUAL(mmi_segment_class_limit(((size_t)1 << 20) - 16383), 64);
+    CHECK_EQUAL(mmi_segment_class_limit((size_t)1 << 20), 64);
+    CHECK_EQUAL(mmi_segment_class_limit(((size_t)1 << 20) + 1), 65);
+    CHECK_EQUAL(mmi_segment_class_limit((size_t)255 << 14), 255);
+    CHECK_EQUAL(mmi_segment_class_limit((size_t)256 << 14), 256);
+    CHECK_EQUAL(mmi_segment_class_limit((size_t)999 << 14), 256);
+}
+
+// More bytes never give fewer granules.
+static void test_mutants_segment_grows_with_its_bytes(void) {
+    mmi_segment s;
+    size_t before = 0;
+    for (size_t size = ((size_t)1 << 20) - 32768; size < ((size_t)1 << 20) + 65536; size += 16) {
+        memset(&s, 0, sizeof s);
+        size_t granules = mmi_segment_fit(&s, size, true);
+        CHECK(granules >= before && granules <= before + (before == 0 ? SIZE_MAX / 2 : 2));
+        before = granules;
+    }
+}
+
+// Off the granules, or outside, no address is a granule's.
+static void test_mutants_segment_knows_its_granules(void) {
+    static unsigned char memory[8192];
+    uintptr_t base = ((uintptr_t)memory + 15) / 16 * 16;
+    mmi_segment *segment = mmi_segment_make((void *)base, 8000, false, false);
+    REQUIRE(segment != NULL);
+    const char *granules = mmi_segment_granules(segment);
+    CHECK_EQUAL((uintptr_t)granules, base + segment->granules_offset);
+    for (intptr_t offset = -100; offset < 8000; offset++) {
+        size_t granule = mmi_segment_granule(segment, pointer_plus(granules, offset));
+        bool starts = offset >= 0 && offset % 16 == 0;
+        if (starts) CHECK_EQUAL(granule, offset / 16);
+        if (!starts) CHECK(granule > segment->granule_count);
+    }
+    CHECK(mmi_segment_address(segment, 3) == granules + 48);
+}
+
+#endif // USE_MEMORY_MGR
+
+static const test_case tests[] = {
+    TEST(test_mutants_text_goes_out_by_lines),
+    TEST(test_mutants_text_numbers),
+    TEST(test_mutants_text_bytes),
+    TEST(test_mutants_text_shares),
+    TEST(test_mutants_text_right),
+    TEST(test_mutants_text_of_the_user),
+#ifndef NO_PICTURES
+    TEST(test_mutants_draw_text_to_the_byte),
+    TEST(test_mutants_draw_colour_to_the_byte),
+    TEST(test_mutants_draw_svg_to_the_byte),
+    TEST(test_mutants_draw_json_to_the_byte),
+#endif
+#ifdef USE_MEMORY_MGR
+    TEST(test_mutants_map_is_as_drawn),
+    TEST(test_mutants_index_codes),
+    TEST(test_mutants_index_node),
+    TEST(test_mutants_index_finds),
+    TEST(test_mutants_segment_is_as_drawn),
+    TEST(test_mutants_segment_grows_with_its_bytes),
+    TEST(test_mutants_segment_knows_its_granules),
+#endif
+};
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--pictures") == 0) return write_pictures();
+    return TEST_MAIN(tests, argc, argv);
+}
