@@ -204,6 +204,177 @@ static void test_mutants_text_of_the_user(void) {
     CHECK(!mmi_text_same("ab", "a") && !mmi_text_same("a", "ab") && !mmi_text_same("ab", "ac"));
 }
 
+// --- Sites ---------------------------------------------------------------------------------------
+
+static mmi_sites sites;
+
+static void site_note(const char *file, int line, size_t requested, uintptr_t address) {
+    memmgr_block block = mmi_block_shown((const void *)address, requested + 5, true);
+    block.requested = requested;
+    block.file = file;
+    block.line = line;
+    CHECK(mmi_site_note(&block, &sites));
+}
+
+// Largest first; of equals the one with more blocks, of those the one that lies first.
+static void test_mutants_site_order(void) {
+    mmi_site_open(&sites);
+    site_note("low.c", 1, 10, 100);
+    site_note("high.c", 1, 30, 400);
+    site_note("two.c", 1, 10, 900);
+    site_note("two.c", 1, 20, 300);
+    site_note("behind.c", 1, 30, 500);
+    site_note("before.c", 1, 30, 200);
+    site_note("below.c", -7, 9, 50);
+    mmi_site_sort(&sites);
+    static const char *const order[] = {"two.c",    "before.c", "high.c",
+                                        "behind.c", "low.c",    "below.c"};
+    CHECK(sites.count == 6 && sites.bytes == 139);
+    for (size_t i = 0; i < 6; i++)
+        CHECK(strcmp(mmi_site_file(&sites.table[i]), order[i]) == 0);
+    CHECK(sites.table[0].blocks == 2 && sites.table[0].first == (const void *)900);
+    CHECK(sites.table[5].line == 0 && sites.table[0].line == 1);
+}
+
+// What does not fit in a count stays at the most there can be.
+static void test_mutants_site_counts_end(void) {
+    mmi_site_open(&sites);
+    site_note("a.c", 1, 40, 100);
+    site_note("b.c", 1, 30, 200);
+    site_note("c.c", 1, 20, 300);
+    mmi_site_sort(&sites);
+    sites.table[1].blocks = UINT32_MAX - 5;
+    sites.table[2].blocks = 5;
+    sites.others.blocks = 0;
+    CHECK_EQUAL(mmi_site_line(&sites, 1, 1).blocks, UINT32_MAX);
+    sites.table[2].blocks = 6;
+    CHECK_EQUAL(mmi_site_line(&sites, 1, 1).blocks, UINT32_MAX);
+    CHECK_EQUAL(mmi_site_line(&sites, 1, 1).bytes, 50);
+    sites.table[2].blocks = 4;
+    CHECK_EQUAL(mmi_site_line(&sites, 1, 1).blocks, UINT32_MAX - 1);
+    CHECK_EQUAL(mmi_site_line(&sites, 5, 3).blocks, 0);
+    CHECK_EQUAL(mmi_site_line(&sites, 5, 5).blocks, 0);
+    CHECK_EQUAL(mmi_site_line(&sites, 5, 6).blocks, 0);
+    mmi_site_open(&sites);
+    site_note("a.c", 1, 40, 100);
+    for (size_t i = 0; i < MMI_SITE_SLOTS; i++)
+        sites.table[i].blocks = UINT32_MAX - 1;
+    site_note("a.c", 1, 40, 100);
+    site_note("a.c", 1, 40, 100);
+    mmi_site_sort(&sites);
+    CHECK(sites.table[0].blocks == UINT32_MAX && sites.table[0].bytes == 120);
+}
+
+// The same text is the same place, wherever it stands; code and a file are never the same.
+static void test_mutants_site_places(void) {
+    static const char here[] = "x.c";
+    char copy[] = "x.c";
+    mmi_site site = {here, NULL, 0, 0, 3};
+    CHECK(mmi_site_is(&site, here, 3) && mmi_site_is(&site, copy, 3));
+    CHECK(!mmi_site_is(&site, here, 4) && !mmi_site_is(&site, "x.h", 3));
+    CHECK(!mmi_site_is(&site, here, MMI_SITE_CODE));
+    CHECK(mmi_site_hash(here, 3) == mmi_site_hash(copy, 3));
+    CHECK(mmi_site_hash(here, 3) != mmi_site_hash(here, 4));
+    CHECK(mmi_site_hash("ab", 3) != mmi_site_hash("ba", 3));
+    CHECK(mmi_site_hash(here, MMI_SITE_CODE) != mmi_site_hash(copy, MMI_SITE_CODE));
+    site.line = MMI_SITE_CODE;
+    CHECK(mmi_site_is(&site, here, MMI_SITE_CODE) && !mmi_site_is(&site, copy, MMI_SITE_CODE));
+    CHECK(mmi_site_file(&site) == NULL && mmi_site_caller(&site) == here);
+}
+
+// Sites spread over the table, so that few meet another's slot first.
+static void test_mutants_site_hash_spreads(void) {
+    static unsigned char used[2][MMI_SITE_SLOTS];
+    size_t slots[2] = {0, 0};
+    memset(used, 0, sizeof used);
+    for (int line = 1; line <= MMI_SITE_SLOTS; line++) {
+        uint32_t of_file = mmi_site_hash("some.c", line) % MMI_SITE_SLOTS;
+        uintptr_t code = 0x401136 + (uintptr_t)line * 48;
+        uint32_t of_code = mmi_site_hash((const void *)code, MMI_SITE_CODE) % MMI_SITE_SLOTS;
+        slots[0] += !used[0][of_file], used[0][of_file] = 1;
+        slots[1] += !used[1][of_code], used[1][of_code] = 1;
+    }
+    CHECK(slots[0] > MMI_SITE_SLOTS / 2 && slots[1] > MMI_SITE_SLOTS / 2);
+}
+
+static void check_site_text(const char *file, int line, size_t most, const char *expected) {
+    mmi_site site = {file, NULL, 0, 0, line};
+    mmi_text text = open_text();
+    mmi_site_text(&text, &site, most, MMI_TEXT_PLAIN);
+    text_is(&text, expected);
+}
+
+static void test_mutants_site_text(void) {
+    check_site_text("main.c", 120, 10, "main.c:120");
+    check_site_text("main.c", 120, 9, "....c:120");
+    check_site_text("main.c", 9, 8, "main.c:9");
+    check_site_text("main.c", 10, 9, "main.c:10");
+    check_site_text("main.c", 0, 6, "main.c");
+    check_site_text((const char *)(uintptr_t)0x401136, MMI_SITE_CODE, 10, "0x401136");
+}
+
+// --- Leaks ---------------------------------------------------------------------------------------
+
+enum { TOLD = 16, TOLD_MAX = 2 * TOLD + 2 };
+
+static memmgr_report told[TOLD_MAX];
+static size_t told_count;
+
+static void tell(const memmgr_report *report, void *ctx) {
+    (void)ctx;
+    CHECK(report->error == MEMMGR_LEAK);
+    if (CHECK(told_count < TOLD_MAX)) told[told_count++] = *report;
+}
+
+static mmi_leaks leaks;
+
+// So many blocks that are not tracked, and so many sites of one block each.
+static size_t leaks_told(size_t untracked, size_t tracked) {
+    memmgr_block block = mmi_block_shown(NULL, 0, true);
+    mmi_site_open_leaks(&leaks);
+    for (size_t i = 1; i <= untracked + tracked; i++) {
+        block.address = (const void *)(i * 4096);
+        block.size = block.requested = i;
+        block.file = i > untracked ? "leak.c" : NULL;
+        block.line = (int)i;
+        CHECK(mmi_site_note_leak(&block, &leaks));
+    }
+    block.live = false;
+    CHECK(mmi_site_note_leak(&block, &leaks));
+    told_count = 0;
+    memmgr_set_error_handler(tell, NULL);
+    CHECK_EQUAL(mmi_site_report_leaks(&leaks, NULL), untracked + tracked);
+    memmgr_set_error_handler(NULL, NULL);
+    return told_count;
+}
+
+// The first few one by one, and the others together: their bytes, and how many.
+static void test_mutants_leaks_untracked(void) {
+    CHECK_EQUAL(leaks_told(0, 0), 0);
+    CHECK_EQUAL(leaks_told(1, 0), 1);
+    CHECK(told[0].count == 1 && told[0].size == 1 && told[0].block == (const void *)4096);
+    CHECK_EQUAL(leaks_told(TOLD, 0), TOLD);
+    CHECK(told[TOLD - 1].size == TOLD && told[TOLD - 1].pointer == told[TOLD - 1].block);
+    CHECK_EQUAL(leaks_told(TOLD + 1, 0), TOLD + 1);
+    CHECK(told[TOLD].count == 1 && told[TOLD].size == TOLD + 1 && !told[TOLD].block);
+    CHECK_EQUAL(leaks_told(TOLD + 3, 0), TOLD + 1);
+    CHECK(told[TOLD].count == 3 && told[TOLD].size == 3 * TOLD + 6);
+}
+
+// The largest sites, and the others together.
+static void test_mutants_leaks_by_site(void) {
+    CHECK_EQUAL(leaks_told(0, TOLD), TOLD);
+    CHECK(told[0].size == TOLD && told[0].alloc_line == TOLD && told[0].count == 1);
+    CHECK(strcmp(told[0].alloc_file, "leak.c") == 0 && !told[0].alloc_caller);
+    CHECK(told[TOLD - 1].size == 1 && told[TOLD - 1].block == (const void *)4096);
+    CHECK_EQUAL(leaks_told(0, TOLD + 2), TOLD + 1);
+    CHECK(told[TOLD].count == 2 && told[TOLD].size == 3 && !told[TOLD].block);
+    CHECK(!told[TOLD].alloc_file && told[TOLD].alloc_line == 0);
+    CHECK_EQUAL(leaks_told(2, 1), 3);
+    CHECK(told[0].size == 3 && told[0].alloc_line == 3 && told[1].size == 1 && told[2].size == 2);
+    CHECK(!told[1].alloc_file);
+}
+
 // --- Draw ----------------------------------------------------------------------------------------
 
 // A heap that is written down block by block, so that its pictures are the same everywhere.
@@ -786,6 +957,14 @@ static const test_case tests[] = {
     TEST(test_mutants_text_shares),
     TEST(test_mutants_text_right),
     TEST(test_mutants_text_of_the_user),
+    TEST(test_mutants_site_order),
+    TEST(test_mutants_site_counts_end),
+    TEST(test_mutants_site_places),
+    TEST(test_mutants_site_hash_spreads),
+    TEST(test_mutants_site_text),
+    TEST(test_mutants_leaks_untracked),
+    TEST(test_mutants_leaks_by_site),
+
 #ifndef NO_PICTURES
     TEST(test_mutants_draw_text_to_the_byte),
     TEST(test_mutants_draw_colour_to_the_byte),
