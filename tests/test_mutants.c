@@ -948,6 +948,151 @@ static void test_mutants_segment_knows_its_granules(void) {
     CHECK(mmi_segment_address(segment, 3) == granules + 48);
 }
 
+// --- Growth --------------------------------------------------------------------------------------
+
+// A source that writes down what it is asked for, and gives no more than `most` at once.
+enum { ASKED_MAX = 256 };
+
+static struct {
+    size_t asked[ASKED_MAX], count, most;
+    void *given[ASKED_MAX];
+    size_t mapped;
+} asks;
+
+// Aligned to 16; how much was skipped for that stands in front.
+static unsigned char *asks_allocate(size_t size) {
+    unsigned char *raw = (unsigned char *)malloc(size + 32);
+    if (!raw) return NULL;
+    size_t skip = 32 - (uintptr_t)raw % 16;
+    raw[skip - 1] = (unsigned char)skip;
+    return raw + skip;
+}
+
+static void *asks_map(size_t size, void *ctx) {
+    (void)ctx;
+    if (asks.count == ASKED_MAX) asks.count = 0;
+    void *memory = size <= asks.most ? asks_allocate(size) : NULL;
+    asks.asked[asks.count] = size;
+    asks.given[asks.count++] = memory;
+    if (memory) asks.mapped += size;
+    return memory;
+}
+
+static void asks_unmap(void *memory, size_t size, void *ctx) {
+    unsigned char *at = (unsigned char *)memory;
+    (void)ctx;
+    asks.mapped -= size;
+    free(at - at[-1]);
+}
+
+static memmgr_pool *asks_create(size_t capacity, size_t limit, unsigned flags) {
+    memmgr_pool_desc desc = desc_of(MEMMGR_FIT_GOOD, MEMMGR_POOL_GROW | flags);
+    memset(&asks, 0, sizeof asks);
+    asks.most = SIZE_MAX;
+    desc.limit = limit;
+    desc.source.map = asks_map;
+    desc.source.unmap = asks_unmap;
+    reports_start();
+    return memmgr_pool_create(capacity, &desc);
+}
+
+static void asks_end(memmgr_pool *pool) {
+    memmgr_pool_reset(pool);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    CHECK_EQUAL(asks.mapped, 0);
+    CHECK_SILENT();
+}
+
+static size_t asks_last(void) { return asks.asked[asks.count - 1]; }
+
+// A table of 64 segments with the second of them; each segment is as large as all that there is.
+static void test_mutants_growth_doubles(void) {
+    memmgr_pool *pool = asks_create(10000, 0, 0);
+    REQUIRE(pool != NULL);
+    CHECK(asks.count == 1 && asks.asked[0] == 10000 / 16 * 16);
+    size_t table = 64 * sizeof(void *);
+    for (size_t segments = 1; segments < 12; segments++) {
+        size_t mapped = asks.mapped, count = asks.count;
+        while (asks.count == count)
+            REQUIRE(memmgr_pool_alloc(pool, 1000) != NULL);
+        CHECK_EQUAL(asks.count, count + (segments == 1 ? 2 : 1));
+        if (segments == 1) CHECK_EQUAL(asks.asked[count], table);
+        CHECK_EQUAL(asks_last(), segments == 1 ? mapped + table : mapped);
+    }
+    asks_end(pool);
+}
+
+// Half as much, and half of that, down to what is needed; and when there is not even that, nothing
+// has changed.
+static void test_mutants_growth_takes_less(void) {
+    memmgr_pool *pool = asks_create(100000, 0, 0);
+    memmgr_stats before, after;
+    REQUIRE(pool && memmgr_pool_alloc(pool, 90000));
+    asks.most = 13000;
+    REQUIRE(memmgr_pool_alloc(pool, 12000) != NULL);
+    size_t first = 100000 + 64 * sizeof(void *);
+    CHECK_EQUAL(asks.asked[1], 64 * sizeof(void *));
+    CHECK_EQUAL(asks.asked[2], first / 16 * 16);
+    CHECK_EQUAL(asks.asked[3], (first / 16 * 16 / 2 + 15) / 16 * 16);
+    CHECK_EQUAL(asks.asked[4], (asks.asked[3] / 2 + 15) / 16 * 16);
+    CHECK_EQUAL(asks.asked[5], (asks.asked[4] / 2 + 15) / 16 * 16);
+    CHECK(asks.count == 7 || asks.count == 6);
+    CHECK(asks_last() >= 12000 && asks_last() <= 13000);
+    memmgr_pool_stats(pool, &before);
+    asks.most = 700;
+    CHECK(memmgr_pool_alloc(pool, 20000) == NULL);
+    memmgr_pool_stats(pool, &after);
+    CHECK(after.capacity == before.capacity && after.failures == before.failures + 1);
+    asks_end(pool);
+    pool = asks_create(100000, 0, 0);
+    REQUIRE(pool && memmgr_pool_alloc(pool, 90000));
+    asks.most = 700; // enough for a table
+    CHECK(memmgr_pool_alloc(pool, 20000) == NULL);
+    memmgr_pool_stats(pool, &after);
+    CHECK_EQUAL(after.capacity, asks.asked[0]);
+    CHECK_EQUAL(asks.mapped, asks.asked[0]);
+    asks_end(pool);
+}
+
+// Never beyond the limit, the table counted in, and up to it where that is needed.
+static void test_mutants_growth_to_the_limit(void) {
+    size_t table = 64 * sizeof(void *), first = 16384, needed = 0;
+    CHECK(asks_create(16384, 16383, 0) == NULL);
+    for (size_t more = 1000; more < 4000; more += 8) {
+        memmgr_pool *pool = asks_create(first, first + table + more, 0);
+        REQUIRE(pool && memmgr_pool_alloc(pool, 15000));
+        bool grown = memmgr_pool_alloc(pool, 2000) != NULL;
+        CHECK(asks.mapped <= first + table + more);
+        if (grown) CHECK_EQUAL(asks_last(), more / 16 * 16);
+        if (grown && !needed) needed = more;
+        CHECK(grown == (needed != 0));
+        asks_end(pool);
+    }
+    CHECK(needed > 2000 && needed < 2000 + 400 + 16 && needed % 16 == 0);
+}
+
+// A table that is full is replaced by one that is twice as long.
+static void test_mutants_growth_of_the_table(void) {
+    static void *block[150];
+    size_t tables = 0;
+    memmgr_pool *pool = asks_create(4096, 0, MEMMGR_POOL_EAGER);
+    REQUIRE(pool != NULL);
+    asks.most = 40000; // so that segments stay small
+    for (size_t i = 0; i < 150; i++) {
+        asks.count = 0;
+        block[i] = memmgr_pool_alloc(pool, 30000);
+        REQUIRE(block[i] != NULL);
+        for (size_t j = 0; j < asks.count; j++)
+            tables += asks.given[j] && asks.asked[j] < 30000;
+        pattern_fill(block[i], 30000, i);
+    }
+    CHECK_EQUAL(tables, 3); // for 64, 128, 256
+    CHECK_EQUAL(memmgr_pool_check(pool), MEMMGR_OK);
+    for (size_t i = 0; i < 150; i++)
+        CHECK(pattern_holds(block[i], 30000, i));
+    asks_end(pool);
+}
+
 #endif // USE_MEMORY_MGR
 
 static const test_case tests[] = {
@@ -979,6 +1124,11 @@ static const test_case tests[] = {
     TEST(test_mutants_segment_is_as_drawn),
     TEST(test_mutants_segment_grows_with_its_bytes),
     TEST(test_mutants_segment_knows_its_granules),
+    TEST(test_mutants_growth_doubles),
+    TEST(test_mutants_growth_takes_less),
+    TEST(test_mutants_growth_to_the_limit),
+    TEST(test_mutants_growth_of_the_table),
+
 #endif
 };
 
