@@ -551,6 +551,163 @@ enum { NODE = 64 };
 #define HEADER ((sizeof(mmi_segment) + 15) / 16 * 16)
 #define GRANULES_MOST (SIZE_MAX / 16 < 0xFFFFF000u ? SIZE_MAX / 16 : 0xFFFFF000u)
 
+// --- Record --------------------------------------------------------------------------------------
+
+// A record as in a raw block: what lies before and behind it is there as well.
+static unsigned char raw_memory[1 << 15];
+static const mmi_caller record_here = {"here.c", 77};
+
+static mmi_record *record_make(unsigned shift, size_t requested) {
+    uintptr_t at = ((uintptr_t)raw_memory + 8191) / 8192 * 8192;
+    mmi_record *record = (mmi_record *)at;
+    memset(raw_memory, 0x11, sizeof raw_memory);
+    mmi_record_write(record, shift, requested, 4711, record_here);
+    return record;
+}
+
+// A record that is changed in any bit, or lies elsewhere, is not believed.
+static void test_mutants_record_is_not_faked(void) {
+    mmi_record *record = record_make(4, 100);
+    unsigned char *bytes = (unsigned char *)record;
+    CHECK(mmi_record_is_valid(record));
+    for (size_t i = 0; i < sizeof *record * 8; i++) {
+        bytes[i / 8] ^= (unsigned char)(1u << i % 8);
+        CHECK(!mmi_record_is_valid(record));
+        bytes[i / 8] ^= (unsigned char)(1u << i % 8);
+    }
+    CHECK(mmi_record_is_valid(record));
+    record->state = MMI_RECORD_QUARANTINED;
+    CHECK(mmi_record_is_valid(record));
+    record->state = MMI_RECORD_FREED;
+    CHECK(mmi_record_is_valid(record));
+    mmi_record copy = *record;
+    CHECK(!mmi_record_is_valid(&copy));
+    record->shift = (uint8_t)(8 * sizeof(size_t)); // no address is so aligned
+    record->check = mmi_record_sum(record, (uintptr_t)record);
+    CHECK(!mmi_record_is_valid(record));
+}
+
+// The block lies behind the record and 16 bytes of guard at least, at a multiple of its alignment.
+static void test_mutants_record_leaves_room(void) {
+    size_t front = (sizeof(mmi_record) + 15) / 16 * 16 + 16;
+    for (unsigned shift = 0; shift < 20; shift++) {
+        size_t unit = (size_t)1 << shift;
+        size_t expected = shift <= 4 ? front : (front + unit - 1) / unit * unit;
+        CHECK_EQUAL(mmi_record_front(shift), expected);
+        CHECK_EQUAL(mmi_record_raw_size(shift, 10), expected + 10 + 16);
+        CHECK_EQUAL(mmi_record_raw_size(shift, SIZE_MAX - expected - 16), SIZE_MAX);
+        CHECK_EQUAL(mmi_record_raw_size(shift, SIZE_MAX - expected - 17), SIZE_MAX - 1);
+        CHECK_EQUAL(mmi_record_raw_size(shift, SIZE_MAX - expected - 15), SIZE_MAX);
+        CHECK_EQUAL(mmi_record_raw_size(shift, SIZE_MAX), SIZE_MAX);
+    }
+}
+
+static void test_mutants_record_is_found_from_its_block(void) {
+    const mmi_record *record = record_make(4, 1);
+    size_t front = mmi_record_front(4);
+    for (size_t distance = 16; distance <= 8192; distance += 16) {
+        unsigned shift = 0, expected = 0;
+        for (unsigned i = 16; i >= 4; i--)
+            if (mmi_record_front(i) == distance) expected = i;
+        bool may = mmi_record_may_have(record, pointer_plus(record, (intptr_t)distance), &shift);
+        CHECK_EQUAL(may, expected != 0);
+        if (may && distance > front) CHECK(mmi_record_front(shift) == distance && shift > 4);
+        if (may && distance == front) CHECK_EQUAL(shift, 4);
+    }
+}
+
+static void test_mutants_record_differs_at_every_byte(void) {
+    char bytes[40];
+    for (size_t size = 0; size <= sizeof bytes; size++)
+        for (size_t at = 0; at <= size; at++) {
+            memset(bytes, 0x5C, sizeof bytes);
+            if (at < size) bytes[at] = 0x5D;
+            CHECK_EQUAL(mmi_record_differs(bytes, size, 0x5C), at);
+        }
+}
+
+// Both guards, of a block of any alignment: whatever byte is written to, but with what stood there.
+static void test_mutants_record_guards_every_byte(void) {
+    for (unsigned shift = 4; shift <= 13; shift++)
+        for (size_t size = 0; size < 50; size += 7) {
+            mmi_record *record = record_make(shift, size);
+            unsigned char *block = (unsigned char *)mmi_record_block(record);
+            ptrdiff_t offset = 1000000;
+            size_t before =
+                (size_t)(block - (unsigned char *)record) - (sizeof(mmi_record) + 15) / 16 * 16;
+            if (before > 4096) before = 4096;
+            CHECK_EQUAL((uintptr_t)block - (uintptr_t)record, mmi_record_front(shift));
+            CHECK(mmi_record_guards_hold(record, &offset) && offset == 1000000);
+            CHECK_EQUAL(mmi_record_is_guarded(record), shift == 4);
+            CHECK(block[-(ptrdiff_t)before - 1] != 0xFD && block[size + 16] == 0x11);
+            for (ptrdiff_t i = -(ptrdiff_t)before; i < (ptrdiff_t)size + 16; i++) {
+                if (before > 64 && i > 40 - (ptrdiff_t)before && i < -40) continue;
+                unsigned char was = block[i];
+                block[i] = (unsigned char)(i % 2 ? 0 : was + 1);
+                bool inside = i >= 0 && i < (ptrdiff_t)size;
+                CHECK_EQUAL(mmi_record_guards_hold(record, &offset), inside);
+                CHECK(inside || offset == i);
+                if (!inside) CHECK(!mmi_record_is_guarded(record));
+                block[i] = was;
+            }
+        }
+}
+
+// In quarantine no byte may change; in the block first.
+static void test_mutants_record_in_quarantine(void) {
+    mmi_record *record = record_make(4, 21);
+    unsigned char *block = (unsigned char *)mmi_record_block(record);
+    ptrdiff_t offset = 0;
+    memset(block, 0xDD, 21);
+    CHECK(mmi_record_is_untouched(record, &offset));
+    for (ptrdiff_t i = -16; i < 21 + 16; i++) {
+        unsigned char was = block[i];
+        block[i] = 0;
+        CHECK(!mmi_record_is_untouched(record, &offset) && offset == i);
+        block[i] = was;
+    }
+}
+
+// A record that was overwritten: its size is a guess, and what may be the program's stays.
+static void test_mutants_record_is_rewritten(void) {
+    mmi_record *record = record_make(4, 21);
+    unsigned char *block = (unsigned char *)mmi_record_block(record);
+    size_t around = mmi_record_front(4) + 16;
+    ptrdiff_t offset = 0;
+    memset(record, 0x33, sizeof *record);
+    memset(block + 21, 0x44, 79);
+    mmi_record_rewrite(record, around + 100, 4);
+    CHECK(mmi_record_is_valid(record) && record->state == MMI_RECORD_LIVE && record->lost == 1);
+    CHECK(record->requested == 100 && record->serial == 0 && !record->file && record->shift == 4);
+    CHECK(bytes_are(block - 16, 16, 0xFD) && bytes_are(block + 21, 79, 0x44));
+    CHECK(mmi_record_guards_hold(record, &offset) && !mmi_record_is_guarded(record));
+    record->state = MMI_RECORD_QUARANTINED;
+    mmi_record_rewrite(record, around, 4);
+    CHECK(record->state == MMI_RECORD_QUARANTINED && record->requested == 0);
+    mmi_record_rewrite(record, around - 16, 4);
+    CHECK(record->requested == 0 && mmi_record_is_valid(record));
+}
+
+static void test_mutants_record_tells(void) {
+    mmi_record *record = record_make(6, 21);
+    memmgr_report report;
+    memset(&report, 0, sizeof report);
+    record->freed_file = "there.c";
+    record->freed_line = 88;
+    mmi_record_describe(record, &report);
+    CHECK(report.size == 21 && report.serial == 4711 && report.alloc_line == 77);
+    CHECK(strcmp(report.alloc_file, "here.c") == 0 && !report.alloc_caller && !report.free_file);
+    record->state = MMI_RECORD_FREED;
+    mmi_record_describe(record, &report);
+    CHECK(strcmp(report.free_file, "there.c") == 0 && report.free_line == 88);
+    memmgr_block shown = mmi_record_shown(record, 300);
+    CHECK(!shown.live && shown.size == 21 && shown.requested == 21 && shown.overhead == 279);
+    CHECK(shown.before == mmi_record_front(6) && shown.address == mmi_record_block(record));
+    CHECK(shown.serial == 4711 && shown.line == 77 && !shown.caller);
+    record->state = MMI_RECORD_LIVE;
+    CHECK(mmi_record_shown(record, 300).live);
+}
+
 // --- Map -----------------------------------------------------------------------------------------
 
 // A map beside a model of it: for every granule which block it belongs to.
@@ -1117,6 +1274,14 @@ static const test_case tests[] = {
     TEST(test_mutants_draw_json_to_the_byte),
 #endif
 #ifdef USE_MEMORY_MGR
+    TEST(test_mutants_record_is_not_faked),
+    TEST(test_mutants_record_leaves_room),
+    TEST(test_mutants_record_is_found_from_its_block),
+    TEST(test_mutants_record_differs_at_every_byte),
+    TEST(test_mutants_record_guards_every_byte),
+    TEST(test_mutants_record_in_quarantine),
+    TEST(test_mutants_record_is_rewritten),
+    TEST(test_mutants_record_tells),
     TEST(test_mutants_map_is_as_drawn),
     TEST(test_mutants_index_codes),
     TEST(test_mutants_index_node),
