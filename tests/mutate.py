@@ -45,10 +45,12 @@ OUT = os.path.join(ROOT, 'build', 'mutate')
 TREE = os.path.join(OUT, 'tree')
 CC = os.environ.get('CC', 'cc').split()
 CXX = os.environ.get('CXX', 'c++').split()
+# For what is compiled once for each mutant.
+QUICK_CC = ['clang'] if shutil.which('clang') else CC
 SAMPLE = 460
 SHORT_SAMPLE = 12
 LEAST_KILLED = 90          # percent
-SLOW = 1                   # seconds of processor time: a test that is not among the first
+SLOW = .25                 # seconds of processor time: a test that is not among the first
 LEAST_SECONDS = 5          # of a test's time limit, which is ten times what it takes
 DATA_LIMIT = 4 << 30       # bytes that a process may write to
 FILE_LIMIT = 256 << 20
@@ -567,8 +569,10 @@ def copy_tree(to):
     shutil.copy(os.path.join(ROOT, 'memmgr.h'), to)
 
 
-def compile_command(program, tree, output, runtime, optimised):
-    compiler = CXX if program.source.endswith('.cpp') else CC
+def compile_command(program, tree, output, runtime):
+    """With the switch, or of one mutant alone: then to be compiled quickly."""
+    compiler = CXX if program.source.endswith('.cpp') else CC if runtime else QUICK_CC
+    optimised = '-O1' if runtime else '-O0'
     standard = ['-std=c++17', '-fsized-deallocation'] if compiler is CXX else ['-std=gnu11']
     flags = [flag for flag in program.flags if not flag.startswith('-l')]
     libraries = [flag for flag in program.flags if flag.startswith('-l')]
@@ -600,10 +604,22 @@ class Setup:
 
     def switch(self, mutants):
         """Writes the header; mutants that do not compile in some setting are taken out."""
+        noted = os.path.join(self.bin, 'not_compiled')
+        first = None
         while True:
             switched = Switched(self.header, [m for m in mutants if m.mark is not None and
                                               m.number not in self.not_compiled])
             write(os.path.join(TREE, 'memmgr.h'), switched.text)
+            digest = hashlib.sha256(switched.text.encode()).hexdigest()
+            first = first or digest
+            if os.path.exists(noted):
+                with open(noted, encoding='utf-8') as file:
+                    known = json.load(file)
+                if known['first'] == first and not self.not_compiled:
+                    self.not_compiled = set(known['numbers'])
+                    continue
+                if known['last'] == digest:
+                    return
             wrong = set()
             with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
                 for setting in pool.map(self.errors, SETTINGS):
@@ -611,6 +627,8 @@ class Setup:
             if None in wrong:
                 sys.exit('mutate.py: the header with its switches does not compile')
             if not wrong:
+                write(noted, json.dumps({'first': first, 'last': digest,
+                                         'numbers': sorted(self.not_compiled)}))
                 return
             self.not_compiled |= wrong
 
@@ -643,7 +661,7 @@ class Setup:
                 return known
             os.remove(noted)
         answer = quiet(compile_command(program, TREE, os.path.join(self.bin, program.name),
-                                       self.runtime, '-O1'))
+                                       self.runtime))
         if answer.returncode != 0:
             print('    %s does not compile\n%s' % (program.name, answer.stdout[:2000]))
             return None
@@ -855,7 +873,7 @@ class Judge:
             if not name:
                 continue
             output = os.path.join(worker.own_bin, name)
-            answer = quiet(compile_command(self.by_name[name], worker.tree, output, None, '-O0'))
+            answer = quiet(compile_command(self.by_name[name], worker.tree, output, None))
             if answer.returncode != 0:
                 return 'does not compile: ' + answer.stdout[:200]
         for test in sorted(tests, key=self.cost):
@@ -910,7 +928,8 @@ class Judge:
         # With the switch off the calls are inline, and would be left out.
         keep = [] if ON in setting else ['-fkeep-inline-functions']
         how = ['-O1', '-S', '-g0'] + keep if optimised else ['-fsyntax-only']
-        answer = quiet(CC + ['-std=gnu11', '-w', '-DMEMMGR_IMPLEMENTATION'] + how + setting +
+        answer = quiet((CC if optimised else QUICK_CC) +
+                       ['-std=gnu11', '-w', '-DMEMMGR_IMPLEMENTATION'] + how + setting +
                        ['-x', 'c', '-o', output, os.path.join(tree, 'memmgr.h')])
         if answer.returncode != 0:
             return None

@@ -1,5 +1,8 @@
 // test_mutants.c: what small changes of memmgr.h would have left unnoticed by the other tests. A
 // section for each room; the names of the tests say what is pinned down.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE // clock_gettime() under a strict -std=c11
+#endif
 #include "support.h"
 
 // --- What is written -----------------------------------------------------------------------------
@@ -550,6 +553,49 @@ static void test_mutants_draw_json_to_the_byte(void) { check_pictures(KIND_JSON)
 enum { NODE = 64 };
 #define HEADER ((sizeof(mmi_segment) + 15) / 16 * 16)
 #define GRANULES_MOST (SIZE_MAX / 16 < 0xFFFFF000u ? SIZE_MAX / 16 : 0xFFFFF000u)
+
+// --- System --------------------------------------------------------------------------------------
+
+#if defined(__linux__) && !defined(MEMMGR_NO_OS)
+#include <errno.h>
+#include <time.h>
+
+static uint64_t nanoseconds_now(clockid_t clock) {
+    struct timespec now;
+    CHECK(clock_gettime(clock, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+// Both clocks are the system's: in milliseconds, modulo 2^32, and in nanoseconds.
+static void test_mutants_os_clocks(void) {
+    uint64_t before = nanoseconds_now(CLOCK_MONOTONIC), now = mmi_os_nanoseconds();
+    uint64_t after = nanoseconds_now(CLOCK_MONOTONIC);
+    CHECK(before <= now && now <= after);
+    before = nanoseconds_now(CLOCK_MONOTONIC_COARSE);
+    uint32_t clock = mmi_os_clock();
+    after = nanoseconds_now(CLOCK_MONOTONIC_COARSE);
+    CHECK(clock - (uint32_t)(before / 1000000) <= (uint32_t)(after / 1000000 - before / 1000000));
+}
+
+// What was touched is counted, given back, and zero again; errno stays.
+static void test_mutants_os_purges(void) {
+    size_t page = mmi_os_page(), pages = 2500, size = pages * page;
+    unsigned char *memory = (unsigned char *)mmi_os_map(size);
+    REQUIRE(memory != NULL && (uintptr_t)memory % page == 0);
+    errno = 77;
+    for (size_t i = 0; i < pages; i += 5)
+        memory[i * page + 100] = 1;
+    size_t held = mmi_os_purge(memory, size); // more where the system holds more at once
+    CHECK(held >= pages / 5 * page && held <= size && held % page == 0);
+    for (size_t i = 0; i < size; i += page / 4)
+        CHECK_EQUAL(memory[i], 0);
+    CHECK_EQUAL(errno, 77);
+    mmi_os_unmap(memory, size);
+}
+#define HAVE_OS_TESTS 1
+#else
+#define HAVE_OS_TESTS 0
+#endif
 
 // --- Record --------------------------------------------------------------------------------------
 
@@ -1274,6 +1320,10 @@ static const test_case tests[] = {
     TEST(test_mutants_draw_json_to_the_byte),
 #endif
 #ifdef USE_MEMORY_MGR
+#if HAVE_OS_TESTS
+    TEST(test_mutants_os_clocks),
+    TEST(test_mutants_os_purges),
+#endif
     TEST(test_mutants_record_is_not_faked),
     TEST(test_mutants_record_leaves_room),
     TEST(test_mutants_record_is_found_from_its_block),
