@@ -709,7 +709,7 @@ class Setup:
         with open(worker.marks, 'wb') as file:
             file.write(b'\0' * MARKS)
         started = time.monotonic()
-        failure = worker.run(self.bin, program, test, 120, 0, worker.marks)
+        failure = worker.run(self.bin, program, [test], 120, 0, worker.marks)
         seconds = time.monotonic() - started
         with open(worker.marks, 'rb') as file:
             marks = [i for i, mark in enumerate(file.read()) if mark]
@@ -741,10 +741,22 @@ class Worker:
         self.marks = os.path.join(self.folder, 'marks')
         self.tree = os.path.join(OUT, 'own.%d' % number)
         self.own_bin = os.path.join(self.tree, 'bin')
+        self.built = set()
         self.cpu = 0
 
-    def run(self, folder, program, test, limit, number, marks):
-        """None when the test passed; else what happened."""
+    def failed(self):
+        """The first test that failed in the last run, as far as it said so."""
+        with open(os.path.join(self.folder, 'output'), encoding='utf-8', errors='replace') as file:
+            test = ''
+            for line in file:
+                if re.match(r'  [a-z]\w+$', line):
+                    test = line.strip()
+                if line.startswith('    FAILED'):
+                    break
+        return test
+
+    def run(self, folder, program, tests, limit, number, marks):
+        """None when the tests passed; else what happened."""
         command = [os.path.join(folder, program.name)]
         env = environment()
         env['TMPDIR'] = os.path.join(self.folder, 'tmp')
@@ -754,7 +766,7 @@ class Worker:
         if program.before:
             env['LD_PRELOAD'] = os.path.join(folder, program.before)
             command += ['memmgr'] if program.name == 'family' else []
-        command += [test] if test else []
+        command += [test for test in tests if test]
         with open(os.path.join(self.folder, 'output'), 'wb') as output:
             process = subprocess.Popen(command, cwd=self.folder, env=env, stdin=subprocess.DEVNULL,
                                        stdout=output, stderr=output, start_new_session=True)
@@ -828,27 +840,35 @@ class Judge:
         quick = [test for test in tests if test.cpu < SLOW and not test.program.wide]
         return quick or tests
 
-    def cost(self, test):
-        """Tests that are quick, and have killed others, come first."""
-        return (test.cpu + .01) / (1 + self.killed_by[test.program.name, test.name])
+    def runs_of(self, tests):
+        """Tests of a program run in one process: to start one takes longer than many a test. What
+        is quick, and has killed others, comes first."""
+        runs = collections.defaultdict(list)
+        for test in tests:
+            apart = test.name if test.program.before else ''
+            runs[test.program.name, apart].append(test)
+        return sorted(runs.values(), key=self.cost)
+
+    def cost(self, run):
+        return (sum(test.cpu for test in run) + .05) / (1 + self.killed_by[run[0].program.name])
 
     def judge_switched(self, worker, mutant):
         tests = self.tests_for({mutant.mark})
         if not tests:
             return 'survived', 'no test reaches it'
-        for test in sorted(tests, key=self.cost):
-            result = self.run_switched(worker, test, mutant)
+        for run in self.runs_of(tests):
+            result = self.run(worker, self.setup.bin, run, 1, mutant.number)
             # Twice: a test that fails now and then has killed nobody.
             if result and result != 'no end':
-                result = self.run_switched(worker, test, mutant)
+                result = self.run(worker, self.setup.bin, run, 1, mutant.number)
             if result:
-                self.killed_by[test.program.name, test.name] += 1
-                return 'killed', '%s %s: %s' % (test.program.name, test.name, result)
+                self.killed_by[run[0].program.name] += 1
+                return 'killed', '%s %s: %s' % (run[0].program.name, worker.failed(), result)
         return 'survived', '%d tests reach it' % len(tests)
 
-    def run_switched(self, worker, test, mutant):
-        return worker.run(self.setup.bin, test.program, test.name, limit_for(test.seconds),
-                          mutant.number, None)
+    def run(self, worker, folder, run, slower, number):
+        return worker.run(folder, run[0].program, [test.name for test in run],
+                          limit_for(slower * sum(test.seconds for test in run)), number, None)
 
     def judge_alone(self, worker, mutant):
         """A constant outside of functions: the programs are compiled with it."""
@@ -856,36 +876,35 @@ class Judge:
         for setting in SETTINGS[:3]:
             if not self.object_code(worker.tree, setting, worker.folder, False):
                 return 'not compiled', ''
-        by_program = collections.defaultdict(list)
-        for test in self.tests_for(self.marks_that_use(mutant)):
-            by_program[test.program.name].append(test)
-        if not by_program:
-            return 'survived', 'no test reaches it'
-        for tests in sorted(by_program.values(), key=lambda tests: sum(map(self.cost, tests))):
-            result = self.run_alone(worker, tests[0].program, tests)
+        runs = self.runs_of(self.tests_for(self.marks_that_use(mutant)))
+        for run in runs:
+            result = self.build_alone(worker, run[0].program)
+            result = result or self.run(worker, worker.own_bin, run, 3, 0)
             if result:
-                return 'killed', '%s %s' % (tests[0].program.name, result)
-        return 'survived', '%d programs reach it' % len(by_program)
+                self.killed_by[run[0].program.name] += 1
+                return 'killed', '%s %s: %s' % (run[0].program.name, worker.failed(), result)
+        return 'survived', '%d programs reach it' % len(runs) if runs else 'no test reaches it'
 
-    def run_alone(self, worker, program, tests):
+    def build_alone(self, worker, program):
+        """None, or what the compiler says."""
         os.makedirs(worker.own_bin, exist_ok=True)
         for name in (program.before, program.name):
-            if not name:
+            if not name or name in worker.built:
                 continue
             output = os.path.join(worker.own_bin, name)
+            worker.built.add(name)
+            if self.by_name[name].compiler == 'plain':
+                shutil.copy(os.path.join(self.setup.bin, name), output)
+                continue
             answer = quiet(compile_command(self.by_name[name], worker.tree, output, None))
             if answer.returncode != 0:
                 return 'does not compile: ' + answer.stdout[:200]
-        for test in sorted(tests, key=self.cost):
-            result = worker.run(worker.own_bin, program, test.name, limit_for(3 * test.seconds), 0,
-                                None)
-            if result:
-                return '%s: %s' % (test.name, result)
         return None
 
     def write_alone(self, worker, mutant):
         if not os.path.isdir(worker.tree):
             copy_tree(worker.tree)
+        worker.built = set()
         text = self.header.text
         write(os.path.join(worker.tree, 'memmgr.h'),
               text[:mutant.at] + mutant.new + text[mutant.end:])
@@ -1085,6 +1104,7 @@ class Results:
         self.digest, self.header_digest = digest.hexdigest(), header
         self.path = os.path.join(OUT, 'results')
         self.known = {}
+        self.old = set()           # survivors of other tests: to be judged again, last of all
         self.lock = threading.Lock()
         if fresh or not os.path.exists(self.path):
             return
@@ -1094,6 +1114,8 @@ class Results:
                 same = entry['tests'] == self.digest or (trust and entry['verdict'] != 'survived')
                 if entry['header'] == self.header_digest and same:
                     self.known[tuple(entry['key'])] = entry['verdict'], entry['detail']
+                elif entry['header'] == self.header_digest:
+                    self.old.add(tuple(entry['key']))
 
     @staticmethod
     def key(mutant):
@@ -1148,6 +1170,7 @@ def choose(options, mutants):
 
 def judge_all(options, header, chosen, results):
     missing = [m for m in chosen if Results.key(m) not in results.known]
+    missing.sort(key=lambda m: Results.key(m) in results.old)
     if not missing:
         return
     started = time.monotonic()

@@ -378,6 +378,46 @@ static void test_mutants_leaks_by_site(void) {
     CHECK(!told[1].alloc_file);
 }
 
+// --- Faults --------------------------------------------------------------------------------------
+
+// Which allocations fail is the same everywhere, and in every version: a seed that was written down
+// brings back what was seen.
+static uint32_t fault_reference(uint32_t *state) {
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    return *state;
+}
+
+static void check_faults(uint64_t seed, size_t one_in, size_t nth) {
+    memmgr_faults asked = {nth, one_in, seed};
+    mmi_faults faults;
+    uint32_t state = (uint32_t)((seed + 1) * UINT64_C(0x9E3779B97F4A7C15) >> 32) | 1;
+    mmi_fault_set(&faults, &asked);
+    CHECK_EQUAL(mmi_fault_is_set(&faults), one_in != 0 || nth != 0);
+    for (size_t i = 1; i <= 200; i++) {
+        bool expected = one_in != 0 && fault_reference(&state) % one_in == 0;
+        CHECK_EQUAL(mmi_fault_strikes(&faults), expected || i == nth);
+    }
+    CHECK_EQUAL(mmi_fault_is_set(&faults), one_in != 0 || nth > 200);
+}
+
+static void test_mutants_fault_seeds_stay(void) {
+    static const uint64_t seeds[] = {0, 1, 2, 42, 0x123456789ABCDEF0, UINT64_MAX};
+    for (size_t i = 0; i < sizeof seeds / sizeof seeds[0]; i++)
+        for (size_t one_in = 0; one_in < 9; one_in++) {
+            check_faults(seeds[i], one_in, 0);
+            check_faults(seeds[i], one_in, 1 + i * 37);
+            check_faults(seeds[i], one_in, 250);
+        }
+    mmi_faults faults;
+    memmgr_faults asked = {0, SIZE_MAX, 0};
+    mmi_fault_set(&faults, &asked);
+    CHECK(faults.one_in == UINT32_MAX && faults.random != 0);
+    mmi_fault_set(&faults, NULL);
+    CHECK(!mmi_fault_is_set(&faults) && !mmi_fault_strikes(&faults));
+}
+
 // --- Draw ----------------------------------------------------------------------------------------
 
 // A heap that is written down block by block, so that its pictures are the same everywhere.
@@ -1151,6 +1191,110 @@ static void test_mutants_segment_knows_its_granules(void) {
     CHECK(mmi_segment_address(segment, 3) == granules + 48);
 }
 
+// --- Search --------------------------------------------------------------------------------------
+
+// A segment with blocks here and there: its runs, as found granule by granule.
+enum { SEARCH_BYTES = 40000 };
+
+static uint64_t search_memory[SEARCH_BYTES / 8 + 2];
+static mmi_run search_runs[3000];
+static size_t search_run_count;
+
+static mmi_segment *search_make(unsigned crowded) {
+    uintptr_t at = ((uintptr_t)search_memory + 15) / 16 * 16;
+    mmi_segment *segment = mmi_segment_make((void *)at, SEARCH_BYTES, false, false);
+    uint32_t granule = 0, free_from = 0, count = segment->granule_count;
+    search_run_count = 0;
+    while (granule < count) {
+        uint32_t length = 1 + (uint32_t)test_below(test_chance(crowded) ? 6 : 150);
+        if (length > count - granule) length = count - granule;
+        mmi_run rest = {free_from, count - free_from};
+        mmi_segment_take(segment, rest, granule, length);
+        free_from = granule += length;
+        mmi_run run = {granule, 1 + (uint32_t)test_below(test_chance(crowded) ? 9 : 200)};
+        if (granule >= count) break;
+        if (run.length > count - granule) run.length = count - granule;
+        search_runs[search_run_count++] = run;
+        granule += run.length;
+    }
+    return segment;
+}
+
+// Where the request lies in a run; NONE if it does not fit.
+static uint32_t search_place(const mmi_segment *segment, mmi_run run, const mmi_request *want) {
+    for (uint32_t at = run.at; at + want->length <= run.at + run.length; at++)
+        if (is_aligned(mmi_segment_address(segment, at), want->alignment)) return at;
+    return NONE;
+}
+
+// The run that first fit, best fit, or best fit in one entry, is to find; NONE as the count.
+static size_t search_expected(const mmi_segment *segment, const mmi_request *want, bool first,
+                              uint32_t entry) {
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < search_run_count; i++) {
+        if (entry != NONE && search_runs[i].at / 64 != entry) continue;
+        if (search_place(segment, search_runs[i], want) == NONE) continue;
+        if (best == SIZE_MAX || (!first && search_runs[i].length < search_runs[best].length))
+            best = i;
+    }
+    return best;
+}
+
+static void search_is(const mmi_segment *segment, const mmi_found *found, const mmi_request *want,
+                      size_t expected) {
+    if (expected == SIZE_MAX) {
+        CHECK(found->segment == NULL);
+        return;
+    }
+    REQUIRE(found->segment == segment);
+    CHECK_EQUAL(found->run.at, search_runs[expected].at);
+    CHECK_EQUAL(found->run.length, search_runs[expected].length);
+    CHECK_EQUAL(found->at, search_place(segment, search_runs[expected], want));
+}
+
+// Good fit finds a run that fits, and always where one is as long as it promises to find.
+static void search_check_good(mmi_segment *segment, const mmi_request *want) {
+    mmi_found found;
+    size_t longest = 0, enough = want->length;
+    for (size_t i = 0; i < search_run_count; i++)
+        if (search_runs[i].length > longest) longest = search_runs[i].length;
+    if (want->alignment > 16) enough += want->alignment / 16 - 1;
+    enough = mmi_index_shortest(mmi_index_code_for((uint32_t)enough));
+    bool is_found = mmi_search_good(segment, want, &found);
+    CHECK(is_found || longest < enough);
+    if (!is_found) return;
+    size_t i = 0;
+    while (i < search_run_count && search_runs[i].at != found.run.at)
+        i++;
+    REQUIRE(i < search_run_count && search_runs[i].length == found.run.length);
+    CHECK_EQUAL(found.at, search_place(segment, found.run, want));
+    search_is(segment, &found, want, search_expected(segment, want, false, found.run.at / 64));
+}
+
+static void test_mutants_search_finds_what_is_there(void) {
+    for (size_t round = 0; round < 40 + test_count(400) && test_failures == 0; round++) {
+        mmi_segment *segment = search_make(round % 3 == 0 ? 100 : round % 3 == 1 ? 50 : 10);
+        segment->last_merged = (uint32_t)test_below(segment->entry_count);
+        for (size_t i = 0; i < 30; i++) {
+            uint32_t length = (uint32_t)test_log_uniform(1, 256);
+            size_t alignment = test_chance(60) ? 16 : (size_t)16 << test_below(7);
+            mmi_request want = {length, alignment, (size_t)length * 16};
+            memmgr_pool_desc desc = desc_of(i % 2 ? MEMMGR_FIT_FIRST : MEMMGR_FIT_BEST, 0);
+            uint32_t entry = (uint32_t)test_below(segment->entry_count);
+            mmi_found found;
+            found.segment = NULL;
+            mmi_search_all(segment, &want, &desc, &found);
+            search_is(segment, &found, &want, search_expected(segment, &want, i % 2 == 1, NONE));
+            if (!mmi_map_live_span(mmi_map_of(segment) + entry)) {
+                bool is_found = mmi_search_entry(segment, entry, &want, &found);
+                CHECK_EQUAL(is_found, found.segment != NULL);
+                search_is(segment, &found, &want, search_expected(segment, &want, false, entry));
+            }
+            search_check_good(segment, &want);
+        }
+    }
+}
+
 // --- Growth --------------------------------------------------------------------------------------
 
 // A source that writes down what it is asked for, and gives no more than `most` at once.
@@ -1296,6 +1440,231 @@ static void test_mutants_growth_of_the_table(void) {
     asks_end(pool);
 }
 
+// Where there is an operating system, threads have heaps of slabs.
+#if (defined(__unix__) || defined(_WIN32)) && !defined(MEMMGR_NO_OS)
+#define HEAPS_HERE 1
+
+// --- Slabs ---------------------------------------------------------------------------------------
+
+enum { UNIT = 65536, SIZES = 40 };
+
+// 16 to 128 in steps of 16; then four sizes to a doubling, up to 32 KiB.
+static size_t slab_size(unsigned index) {
+    size_t size = 16;
+    for (unsigned i = 0; i < index; i++) {
+        size_t power = 128;
+        while (power * 2 <= size)
+            power *= 2;
+        size += size < 128 ? 16 : power / 4;
+    }
+    return size;
+}
+
+static void test_mutants_slab_sizes(void) {
+    static mmi_heap bins_of;
+    mmi_slab_fill_tables();
+    CHECK_EQUAL(slab_size(SIZES - 1), 32768);
+    for (unsigned i = 0; i < SIZES; i++) {
+        size_t states = (UNIT + slab_size(i) - 1) / slab_size(i);
+        CHECK_EQUAL(mmi_slab_size(i), slab_size(i));
+        CHECK_EQUAL(mmi_slab_live(i), 0x40 + i);
+        unsigned order = mmi_slab_order(i);
+        CHECK(((size_t)64 << order) >= states && (order == 0 || ((size_t)32 << order) < states));
+    }
+    for (size_t size = 0; size <= 32768; size++) {
+        unsigned index = 0;
+        while (slab_size(index) < size)
+            index++;
+        CHECK(mmi_slab_bin(&bins_of, size) == &bins_of.bins[index]);
+    }
+}
+
+// One multiplication tells the block and whether it begins there, for every address of a unit.
+static void test_mutants_slab_numbers(void) {
+    mmi_slab_fill_tables();
+    for (unsigned i = 0; i < SIZES; i++) {
+        size_t size = slab_size(i), wrong = 0;
+        for (size_t address = 0; address < UNIT; address++) {
+            bool starts = false;
+            size_t number = mmi_slab_number(UNIT * 7 + address, mmi_slab_multipliers[i], &starts);
+            wrong += number != address / size || starts != (address % size == 0);
+        }
+        CHECK_EQUAL(wrong, 0);
+    }
+}
+
+// A slab of blocks of 1280 bytes, 51 of them, whose states can be set at will.
+enum { SLAB_INDEX = 20, SLAB_BLOCKS = 51 };
+
+static mmi_item slab_items[SLAB_BLOCKS + 1];
+static union {
+    uint64_t aligned[8];
+    mmi_entry more[4];
+    uint8_t states[64];
+} slab_states_raw[2];
+
+static mmi_slab slab_make(uint8_t *states) {
+    mmi_slab slab;
+    memset(&slab, 0, sizeof slab);
+    CHECK_EQUAL(UNIT / slab_size(SLAB_INDEX), SLAB_BLOCKS);
+    mmi_slab_fill_tables();
+    slab.start = UNIT * 9;
+    slab.states = states;
+    slab.size_index = SLAB_INDEX;
+    slab.multiplier = mmi_slab_multipliers[SLAB_INDEX];
+    slab.live = mmi_slab_live(SLAB_INDEX);
+    slab.count = SLAB_BLOCKS;
+    memset(states, MMI_STATE_FREE, 64);
+    return slab;
+}
+
+// The lowest FREE blocks are taken, the lowest of them on top, and are CACHED then.
+static void test_mutants_slab_takes_the_lowest(void) {
+    uint8_t *states = (uint8_t *)(((uintptr_t)slab_states_raw[0].states + 15) / 16 * 16);
+    for (size_t round = 0; round < 300; round++) {
+        mmi_slab slab = slab_make(states);
+        mmi_bin bin;
+        memset(&bin, 0, sizeof bin);
+        bin.bottom = bin.top = slab_items;
+        unsigned free_count = 0, remote = 0, first = SLAB_BLOCKS, taken = 0;
+        for (unsigned i = 0; i < SLAB_BLOCKS; i++) {
+            uint8_t kinds[] = {MMI_STATE_FREE, slab.live, MMI_STATE_CACHED, MMI_STATE_REMOTE};
+            states[i] = kinds[test_below(4)];
+            free_count += states[i] == MMI_STATE_FREE;
+            remote += states[i] == MMI_STATE_REMOTE;
+            if (states[i] == MMI_STATE_FREE && first == SLAB_BLOCKS) first = i;
+        }
+        CHECK_EQUAL(mmi_slab_count(&slab, MMI_STATE_REMOTE), remote);
+        if (free_count == 0) continue;
+        slab.free_count = (uint16_t)free_count;
+        slab.cursor = (uint16_t)test_below(first + 1);
+        unsigned take = 1 + (unsigned)test_below(free_count);
+        mmi_slab_take(&slab, &bin, take);
+        CHECK(slab.free_count == free_count - take && bin.top == slab_items + take);
+        for (unsigned i = first; taken < take; i++) {
+            const mmi_item *item = &slab_items[take - taken - 1];
+            if (item->state != &states[i]) continue;
+            taken++;
+            CHECK_EQUAL((uintptr_t)item->block, slab.start + i * slab_size(SLAB_INDEX));
+            CHECK_EQUAL(states[i], MMI_STATE_CACHED);
+            CHECK_EQUAL(mmi_slab_block(&slab, i) == item->block, true);
+            if (taken == take) CHECK_EQUAL(slab.cursor, i + 1);
+            if (i == SLAB_BLOCKS - 1) break;
+        }
+        CHECK_EQUAL(taken, take);
+        unsigned lowest = SLAB_BLOCKS;
+        for (unsigned i = SLAB_BLOCKS; i-- > 0;)
+            if (states[i] == MMI_STATE_REMOTE) lowest = i;
+        unsigned before = slab.cursor;
+        CHECK_EQUAL(mmi_slab_sweep(&slab), remote);
+        CHECK_EQUAL(slab.cursor, lowest < before ? lowest : before);
+        CHECK_EQUAL(mmi_slab_count(&slab, MMI_STATE_REMOTE), 0);
+        CHECK_EQUAL(mmi_slab_sweep(&slab), 0);
+    }
+}
+
+// What a walk of a slab shows: live blocks one by one, all others in a row as one.
+static void test_mutants_slab_is_walked(void) {
+    uint8_t *states = (uint8_t *)(((uintptr_t)slab_states_raw[0].states + 15) / 16 * 16);
+    mmi_slab slab = slab_make(states);
+    size_t size = slab_size(SLAB_INDEX);
+    static const unsigned live[] = {0, 1, 7, 20, 21, SLAB_BLOCKS - 2};
+    for (size_t i = 0; i < 6; i++)
+        states[live[i]] = slab.live;
+    states[3] = MMI_STATE_CACHED, states[4] = MMI_STATE_REMOTE;
+    walked.count = walked.live_count = walked.live_bytes = walked.free_bytes = 0;
+    walked.ordered = true;
+    CHECK(mmi_slab_walk(&slab, walk_add, &walked));
+    CHECK(walked.ordered && walked.live_count == 6 && walked.count == 10);
+    CHECK(walked.live_bytes == 6 * size && walked.free_bytes == (SLAB_BLOCKS - 6) * size);
+    CHECK_EQUAL((uintptr_t)walked.block[2].address, slab.start + 2 * size);
+    CHECK_EQUAL(walked.block[2].size, 5 * size);
+}
+
+// A pointer to what is not a live block's start.
+static void test_mutants_slab_tells_misuse(void) {
+    uint8_t *states = (uint8_t *)(((uintptr_t)slab_states_raw[0].states + 15) / 16 * 16);
+    mmi_slab slab = slab_make(states);
+    size_t size = slab_size(SLAB_INDEX);
+    memmgr_block around;
+    states[3] = slab.live;
+    CHECK_EQUAL(mmi_slab_misuse_of(&slab, slab.start + 3 * size + 32, &around), MEMMGR_DOUBLE_FREE);
+    slab.owner = 1;
+    for (size_t offset = 0; offset < 5 * size; offset++) {
+        bool inside = offset / size == 3 && offset % size != 0;
+        memmgr_error expected =
+            inside || offset % 16 ? MEMMGR_INTERIOR_POINTER : MEMMGR_DOUBLE_FREE;
+        memset(&around, 0, sizeof around);
+        CHECK_EQUAL(mmi_slab_misuse_of(&slab, slab.start + offset, &around), expected);
+        CHECK_EQUAL((uintptr_t)around.address, inside ? slab.start + 3 * size : 0);
+        CHECK_EQUAL(around.size, inside ? size : 0);
+    }
+}
+
+#else
+#define HEAPS_HERE 0
+#endif
+
+// --- Trace ---------------------------------------------------------------------------------------
+
+#if HEAPS_HERE && defined(__unix__) && !defined(MEMMGR_NO_WATCH)
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static atomic_int trace_inside; // writers that are at work
+static atomic_bool trace_slow;
+static size_t trace_bytes;
+
+static void trace_write(const char *bytes, size_t count, void *ctx) {
+    (void)bytes;
+    CHECK(ctx == &trace_bytes);
+    atomic_store(&trace_inside, 1);
+    if (atomic_load(&trace_slow)) (void)usleep(50000);
+    trace_bytes += count;
+    atomic_store(&trace_inside, 0);
+}
+
+static void test_mutants_trace_hands_on_its_context(void) {
+    trace_bytes = 0;
+    REQUIRE(memmgr_trace_start(trace_write, &trace_bytes));
+    for (size_t i = 0; i < 1000; i++)
+        memmgr_free(kept(memmgr_malloc(i)));
+    memmgr_trace_stop();
+    CHECK(trace_bytes > 1000);
+}
+
+static void *trace_work(void *stop) {
+    while (!atomic_load((atomic_bool *)stop))
+        memmgr_free(kept(memmgr_malloc(100)));
+    return NULL;
+}
+
+// A fork waits for a writer that is at work: so the child finds the trace at rest.
+static void test_mutants_trace_is_at_rest_in_a_fork(void) {
+    static atomic_bool stop;
+    pthread_t thread;
+    int status = 1;
+    atomic_store(&stop, false);
+    REQUIRE(memmgr_trace_start(trace_write, &trace_bytes));
+    atomic_store(&trace_slow, true);
+    bool started = CHECK(pthread_create(&thread, NULL, trace_work, &stop) == 0);
+    while (started && !atomic_load(&trace_inside))
+        (void)usleep(100);
+    pid_t child = fork();
+    if (child == 0) _exit(atomic_load(&trace_inside));
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+    atomic_store(&trace_slow, false);
+    atomic_store(&stop, true);
+    if (started) pthread_join(thread, NULL);
+    memmgr_trace_stop();
+}
+#define TRACES_HERE 1
+#else
+#define TRACES_HERE 0
+#endif
+
 #endif // USE_MEMORY_MGR
 
 static const test_case tests[] = {
@@ -1310,9 +1679,9 @@ static const test_case tests[] = {
     TEST(test_mutants_site_places),
     TEST(test_mutants_site_hash_spreads),
     TEST(test_mutants_site_text),
+    TEST(test_mutants_fault_seeds_stay),
     TEST(test_mutants_leaks_untracked),
     TEST(test_mutants_leaks_by_site),
-
 #ifndef NO_PICTURES
     TEST(test_mutants_draw_text_to_the_byte),
     TEST(test_mutants_draw_colour_to_the_byte),
@@ -1339,11 +1708,22 @@ static const test_case tests[] = {
     TEST(test_mutants_segment_is_as_drawn),
     TEST(test_mutants_segment_grows_with_its_bytes),
     TEST(test_mutants_segment_knows_its_granules),
+    TEST(test_mutants_search_finds_what_is_there),
     TEST(test_mutants_growth_doubles),
     TEST(test_mutants_growth_takes_less),
     TEST(test_mutants_growth_to_the_limit),
     TEST(test_mutants_growth_of_the_table),
-
+#if HEAPS_HERE
+    TEST(test_mutants_slab_sizes),
+    TEST(test_mutants_slab_numbers),
+    TEST(test_mutants_slab_takes_the_lowest),
+    TEST(test_mutants_slab_is_walked),
+    TEST(test_mutants_slab_tells_misuse),
+#endif
+#if TRACES_HERE
+    TEST(test_mutants_trace_hands_on_its_context),
+    TEST(test_mutants_trace_is_at_rest_in_a_fork),
+#endif
 #endif
 };
 
