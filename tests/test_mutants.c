@@ -1440,6 +1440,103 @@ static void test_mutants_growth_of_the_table(void) {
     asks_end(pool);
 }
 
+// --- What goes back ------------------------------------------------------------------------------
+
+// A segment that is empty goes back to its source, unless the others are so full that it would soon
+// be needed again: more than half.
+static void test_mutants_growth_is_kept_where_it_is_needed(void) {
+    memmgr_pool *pool = asks_create(100000, 0, MEMMGR_POOL_EAGER);
+    REQUIRE(pool != NULL);
+    void *most = memmgr_pool_alloc(pool, 45000), *more = memmgr_pool_alloc(pool, 35000);
+    void *extra = memmgr_pool_alloc(pool, 50000);
+    REQUIRE(most && more && extra);
+    size_t mapped = asks.mapped;
+    CHECK(mapped > 200000);
+    memmgr_pool_free(pool, extra);
+    CHECK_EQUAL(asks.mapped, mapped);
+    extra = memmgr_pool_alloc(pool, 50000);
+    CHECK_EQUAL(asks.mapped, mapped);
+    memmgr_pool_free(pool, more);
+    CHECK_EQUAL(asks.mapped, mapped);
+    memmgr_pool_free(pool, extra);
+    CHECK_EQUAL(asks.mapped, 100000);
+    memmgr_pool_free(pool, most);
+    asks_end(pool);
+}
+
+#if HAVE_OS_TESTS
+#include "addresses.h"
+
+// What the system gave goes back to it: a program can make pools for ever.
+static void test_mutants_pools_go_back(void) {
+    memmgr_pool_desc desc = desc_of(MEMMGR_FIT_GOOD, MEMMGR_POOL_GROW);
+    size_t before = addresses_now();
+    for (size_t i = 0; i < 100; i++) {
+        memmgr_pool *pool = memmgr_pool_create(1 << 20, i % 2 ? &desc : NULL);
+        REQUIRE(pool != NULL);
+        if (i % 2) memmgr_pool_free(pool, memmgr_pool_alloc(pool, 3 << 20));
+        CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    }
+    CHECK(addresses_now() <= before + (8 << 20));
+}
+
+// A pool of the system's memory with runs of many lengths, the blocks between them filled.
+static void *purged_block[200];
+
+static memmgr_pool *purged_make(void) {
+    memmgr_pool *pool = memmgr_pool_create(4 << 20, NULL);
+    void *gap[200];
+    if (!CHECK(pool != NULL)) return NULL;
+    void *all = memmgr_pool_alloc(pool, 3 << 20);
+    if (CHECK(all != NULL)) memset(all, 0x77, 3 << 20);
+    memmgr_pool_free(pool, all);
+    for (size_t i = 0; i < 200; i++) {
+        gap[i] = memmgr_pool_alloc(pool, 16 * (1 + i * 5));
+        purged_block[i] = memmgr_pool_alloc(pool, 100 + i);
+        pattern_fill(purged_block[i], 100 + i, i);
+    }
+    for (size_t i = 0; i < 200; i++)
+        memmgr_pool_free(pool, gap[i]);
+    (void)mmi_pool_flush(pool);
+    return pool;
+}
+
+// Whole pages of free runs go back, all but what `keep` granules take, and nothing else: what they
+// held is zero, all else as it was.
+static void purged_check(const memmgr_pool *pool, size_t keep) {
+    size_t page = mmi_os_page(), most = 0, zero = 0;
+    walk_pool(pool);
+    for (size_t i = 0; i + 1 < walked.count; i++) { // most of the last run was never touched
+        uintptr_t from = (uintptr_t)walked.block[i].address, end = from + walked.block[i].size;
+        if (walked.block[i].live) continue;
+        for (uintptr_t at = (from + page - 1) / page * page; at + page <= end; at += page)
+            most += page;
+    }
+    for (size_t i = 0; i + 1 < walked.count; i++) {
+        const unsigned char *bytes = (const unsigned char *)walked.block[i].address;
+        for (size_t at = 0; !walked.block[i].live && at < walked.block[i].size; at++)
+            zero += bytes[at] == 0;
+    }
+    CHECK(zero <= most && (keep == 0 || zero < most));
+    CHECK(zero + keep * 16 + (keep ? page : 0) >= most);
+    for (size_t i = 0; i < 200; i++)
+        CHECK(pattern_holds(purged_block[i], 100 + i, i));
+}
+
+static void test_mutants_purge_of_idle_pages(void) {
+    for (size_t keep = 0; keep < 100000; keep += 20000) {
+        memmgr_pool *pool = purged_make();
+        REQUIRE(pool != NULL);
+        const mmi_segment *segment = mmi_pool_first(pool);
+        size_t given = mmi_pool_purge_segment(segment, segment->granule_count, keep);
+        CHECK(given % mmi_os_page() == 0);
+        purged_check(pool, keep);
+        memmgr_pool_reset(pool);
+        (void)memmgr_pool_destroy(pool);
+    }
+}
+#endif
+
 // Where there is an operating system, threads have heaps of slabs.
 #if (defined(__unix__) || defined(_WIN32)) && !defined(MEMMGR_NO_OS)
 #define HEAPS_HERE 1
@@ -1713,6 +1810,11 @@ static const test_case tests[] = {
     TEST(test_mutants_growth_takes_less),
     TEST(test_mutants_growth_to_the_limit),
     TEST(test_mutants_growth_of_the_table),
+    TEST(test_mutants_growth_is_kept_where_it_is_needed),
+#if HAVE_OS_TESTS
+    TEST(test_mutants_pools_go_back),
+    TEST(test_mutants_purge_of_idle_pages),
+#endif
 #if HEAPS_HERE
     TEST(test_mutants_slab_sizes),
     TEST(test_mutants_slab_numbers),
