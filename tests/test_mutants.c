@@ -1,9 +1,40 @@
 // test_mutants.c: what small changes of memmgr.h would have left unnoticed by the other tests. A
 // section for each room; the names of the tests say what is pinned down.
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE // clock_gettime() under a strict -std=c11
+#define _GNU_SOURCE // clock_gettime() and madvise() under a strict -std=c11
 #endif
+
+#if defined(__linux__) && !defined(MEMMGR_NO_OS) && !defined(MEMMGR_DEBUG)
+#define HAVE_OS_TESTS 1
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <time.h>
+
+static uint64_t clock_frozen; // milliseconds; 0: the clock runs
+static size_t given_back;     // bytes that memmgr has no use for
+
+static int told_clock_gettime(clockid_t clock, struct timespec *now) {
+    if (clock_frozen == 0) return clock_gettime(clock, now);
+    now->tv_sec = (time_t)(clock_frozen / 1000);
+    now->tv_nsec = (long)(clock_frozen % 1000) * 1000000;
+    return 0;
+}
+
+static int counted_madvise(void *at, size_t size, int advice) {
+    if (advice == MADV_DONTNEED) given_back += size;
+    return madvise(at, size, advice);
+}
+
+#define clock_gettime told_clock_gettime
+#define madvise counted_madvise
 #include "support.h"
+#undef clock_gettime
+#undef madvise
+#else
+#define HAVE_OS_TESTS 0
+#include "support.h"
+#endif
 
 // --- What is written -----------------------------------------------------------------------------
 
@@ -596,9 +627,8 @@ enum { NODE = 64 };
 
 // --- System --------------------------------------------------------------------------------------
 
-#if defined(__linux__) && !defined(MEMMGR_NO_OS)
+#if HAVE_OS_TESTS
 #include <errno.h>
-#include <time.h>
 
 static uint64_t nanoseconds_now(clockid_t clock) {
     struct timespec now;
@@ -632,9 +662,6 @@ static void test_mutants_os_purges(void) {
     CHECK_EQUAL(errno, 77);
     mmi_os_unmap(memory, size);
 }
-#define HAVE_OS_TESTS 1
-#else
-#define HAVE_OS_TESTS 0
 #endif
 
 // --- Record --------------------------------------------------------------------------------------
@@ -1517,7 +1544,7 @@ static void purged_check(const memmgr_pool *pool, size_t keep) {
         for (size_t at = 0; !walked.block[i].live && at < walked.block[i].size; at++)
             zero += bytes[at] == 0;
     }
-    CHECK(zero <= most && (keep == 0 || zero < most));
+    CHECK(zero <= most && (keep == 0 || zero < most || most == 0));
     CHECK(zero + keep * 16 + (keep ? page : 0) >= most);
     for (size_t i = 0; i < 200; i++)
         CHECK(pattern_holds(purged_block[i], 100 + i, i));
@@ -1698,13 +1725,154 @@ static void test_mutants_slab_tells_misuse(void) {
     }
 }
 
+// --- Heaps ---------------------------------------------------------------------------------------
+
+enum { HEAP_BLOCKS = 20000 };
+
+static void *heap_block[HEAP_BLOCKS];
+
+static void heap_fill(size_t size, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        heap_block[i] = memmgr_malloc(size);
+        REQUIRE(heap_block[i] != NULL);
+    }
+}
+
+static void *heap_free_all(void *ctx) {
+    for (size_t i = 0; i < *(size_t *)ctx; i++)
+        memmgr_free(heap_block[i]);
+    return NULL;
+}
+
+static memmgr_stats general_stats(void) {
+    memmgr_stats stats;
+    memmgr_stats_get(&stats);
+    return stats;
+}
+
+// The peak is that of all blocks together, small and large, to within what stacks keep ready.
+static void test_mutants_heap_peak(void) {
+    size_t count = 0, near = 1 << 20;
+    memmgr_stats before = general_stats();
+    while (before.used + count * 1000 < before.peak_used + (4u << 20))
+        count++;
+    REQUIRE(count < HEAP_BLOCKS);
+    heap_fill(1000, count);
+    void *large = memmgr_malloc(4 << 20);
+    memmgr_stats high = general_stats();
+    CHECK(high.peak_used >= high.used && high.peak_used - high.used < near);
+    memmgr_free(large);
+    (void)heap_free_all(&count);
+    memmgr_stats after = general_stats();
+    CHECK(after.peak_used - high.peak_used < near && after.used < high.used - (7u << 20));
+    CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
+}
+
+#if defined(__unix__) && !defined(MEMMGR_NO_THREADS)
+#include <pthread.h>
+
+// What another thread has freed is used before more memory is taken, for blocks of any size.
+static void test_mutants_heap_uses_what_others_freed(void) {
+    size_t count = 10000;
+    pthread_t thread;
+    heap_fill(1000, count);
+    REQUIRE(pthread_create(&thread, NULL, heap_free_all, &count) == 0);
+    pthread_join(thread, NULL);
+    size_t capacity = general_stats().capacity;
+    for (size_t size = 500; size < 2000; size += 700) {
+        size_t fewer = (9u << 20) / size;
+        heap_fill(size, fewer);
+        CHECK(general_stats().capacity <= capacity + (1 << 20));
+        REQUIRE(pthread_create(&thread, NULL, heap_free_all, &fewer) == 0);
+        pthread_join(thread, NULL);
+    }
+}
+#define HEAPS_SHARED 1
+#else
+#define HEAPS_SHARED 0
+#endif
+
 #else
 #define HEAPS_HERE 0
+#define HEAPS_SHARED 0
+#endif
+
+#if defined(USE_MEMORY_MGR) && HEAPS_HERE && HAVE_OS_TESTS
+#define IDLE_HERE 1
+// --- A second later ------------------------------------------------------------------------------
+
+// Calls after which idle memory is looked at: a large block; or slabs that become empty.
+static void idle_call_large(void) { memmgr_free(kept(memmgr_malloc(100000))); }
+
+static void idle_call_slabs(void) {
+    static void *block[500];
+    for (size_t i = 0; i < 500; i++)
+        block[i] = memmgr_malloc(1000);
+    for (size_t i = 0; i < 500; i++)
+        memmgr_free(block[i]);
+}
+
+static void idle_use_large(void) {
+    void *block = memmgr_malloc(10 << 20);
+    REQUIRE(block != NULL);
+    memset(block, 1, 10 << 20);
+    memmgr_free(block);
+}
+
+static void idle_use_slabs(void) {
+    static void *block[10000];
+    for (size_t i = 0; i < 10000; i++) {
+        block[i] = memmgr_malloc(1000);
+        REQUIRE(block[i] != NULL);
+        memset(block[i], 1, 1000);
+    }
+    for (size_t i = 0; i < 10000; i++)
+        memmgr_free(block[i]);
+}
+
+// Bytes that go back at a call, so many milliseconds later.
+static size_t idle_later(uint64_t milliseconds, void (*call)(void)) {
+    clock_frozen += milliseconds;
+    given_back = 0;
+    call();
+    return given_back;
+}
+
+// Memory that was needed within a second stays; what was not goes back, all of it. (The first
+// second is the one in which it was needed last.)
+static void check_idle(void (*use)(void), void (*call)(void)) {
+    clock_frozen = mmi_os_clock() + 1000000;
+    for (int i = 0; i < 4; i++)
+        (void)idle_later(2000, call);
+    for (int round = 0; round < 3; round++) {
+        use();
+        CHECK_EQUAL(idle_later(0, call), 0);
+        CHECK_EQUAL(idle_later(999, call), 0);
+        CHECK(idle_later(1, call) < 1 << 20);
+        CHECK_EQUAL(idle_later(999, call), 0);
+        size_t given = idle_later(1, call);
+        CHECK(given >= 9 << 20 && given <= 11 << 20);
+        CHECK_EQUAL(idle_later(999, call), 0);
+        (void)idle_later(1, call);
+    }
+    // What is needed again and again stays.
+    for (int round = 0; round < 5; round++) {
+        use();
+        CHECK(idle_later(1000, call) < 1 << 20);
+    }
+    clock_frozen = 0;
+}
+
+static void test_mutants_large_memory_goes_back(void) {
+    check_idle(idle_use_large, idle_call_large);
+}
+
+static void test_mutants_slabs_go_back(void) { check_idle(idle_use_slabs, idle_call_slabs); }
 #endif
 
 // --- Trace ---------------------------------------------------------------------------------------
 
-#if HEAPS_HERE && defined(__unix__) && !defined(MEMMGR_NO_WATCH)
+#if HEAPS_SHARED && !defined(MEMMGR_NO_WATCH)
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -1765,6 +1933,10 @@ static void test_mutants_trace_is_at_rest_in_a_fork(void) {
 #endif // USE_MEMORY_MGR
 
 static const test_case tests[] = {
+#if IDLE_HERE // while the heap is as new
+    TEST(test_mutants_large_memory_goes_back),
+    TEST(test_mutants_slabs_go_back),
+#endif
     TEST(test_mutants_text_goes_out_by_lines),
     TEST(test_mutants_text_numbers),
     TEST(test_mutants_text_bytes),
@@ -1821,6 +1993,10 @@ static const test_case tests[] = {
     TEST(test_mutants_slab_takes_the_lowest),
     TEST(test_mutants_slab_is_walked),
     TEST(test_mutants_slab_tells_misuse),
+    TEST(test_mutants_heap_peak),
+#if HEAPS_SHARED
+    TEST(test_mutants_heap_uses_what_others_freed),
+#endif
 #endif
 #if TRACES_HERE
     TEST(test_mutants_trace_hands_on_its_context),
