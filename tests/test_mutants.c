@@ -1863,11 +1863,24 @@ static void check_idle(void (*use)(void), void (*call)(void)) {
     clock_frozen = 0;
 }
 
+// All that is idle goes back at once when it is asked for, and its bytes are told.
+static void test_mutants_trim_tells_its_bytes(void) {
+    (void)memmgr_trim();
+    idle_use_large();
+    idle_use_slabs();
+    size_t idle = general_stats().capacity;
+    given_back = 0;
+    size_t given = memmgr_trim();
+    CHECK(given >= 18 << 20 && given <= idle && given_back >= given);
+}
+
 static void test_mutants_large_memory_goes_back(void) {
     check_idle(idle_use_large, idle_call_large);
 }
 
 static void test_mutants_slabs_go_back(void) { check_idle(idle_use_slabs, idle_call_slabs); }
+#else
+#define IDLE_HERE 0
 #endif
 
 // --- Trace ---------------------------------------------------------------------------------------
@@ -1930,12 +1943,15 @@ static void test_mutants_trace_is_at_rest_in_a_fork(void) {
 #define TRACES_HERE 0
 #endif
 
+#else
+#define IDLE_HERE 0
 #endif // USE_MEMORY_MGR
 
 static const test_case tests[] = {
 #if IDLE_HERE // while the heap is as new
     TEST(test_mutants_large_memory_goes_back),
     TEST(test_mutants_slabs_go_back),
+    TEST(test_mutants_trim_tells_its_bytes),
 #endif
     TEST(test_mutants_text_goes_out_by_lines),
     TEST(test_mutants_text_numbers),
