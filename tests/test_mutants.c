@@ -1467,6 +1467,75 @@ static void test_mutants_growth_of_the_table(void) {
     asks_end(pool);
 }
 
+// --- Watch ---------------------------------------------------------------------------------------
+
+#ifndef MEMMGR_NO_WATCH
+static memmgr_pool *watched_make(test_buffer *buffer, unsigned flags) {
+    memmgr_pool_desc desc = desc_of(MEMMGR_FIT_GOOD, flags);
+    reports_start();
+    *buffer = buffer_new(100000, 0);
+    return memmgr_pool_init(buffer->at, buffer->size, &desc);
+}
+
+static void watched_end(memmgr_pool *pool, test_buffer *buffer) {
+    memmgr_pool_reset(pool);
+    reports_start();
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    buffer_drop(buffer);
+}
+
+// A write that goes on from one block into the next is one fault, the first block's; but what lies
+// behind free memory is another's.
+static void test_mutants_audit_tells_each_fault_once(void) {
+    test_buffer buffer;
+    memmgr_pool *pool = watched_make(&buffer, MEMMGR_POOL_GUARD | MEMMGR_POOL_TRACK);
+    unsigned char *block[3];
+    REQUIRE(pool != NULL);
+    for (size_t i = 0; i < 3; i++)
+        block[i] = (unsigned char *)memmgr_pool_alloc(pool, 40);
+    size_t between = (size_t)(block[1] - block[0]);
+    REQUIRE(block[1] > block[0] && block[2] == block[1] + between);
+    memset(block[0] + 40, 0x55, between - 40 - 16); // up to the end of the next block's record
+    CHECK_EQUAL(memmgr_pool_check(pool), MEMMGR_OVERRUN);
+    CHECK(reports.count == 1 && reports.last.pointer == block[0] && reports.last.offset == 40);
+    reports_start();
+    CHECK_EQUAL(memmgr_pool_check(pool), MEMMGR_OK);
+    memmgr_pool_free(pool, block[1]);
+    reports_start();
+    block[0][40] = 0x55;
+    memset(block[2] - 64, 0x55, 48);
+    CHECK_EQUAL(memmgr_pool_check(pool), MEMMGR_OVERRUN);
+    CHECK_EQUAL(reports.count, 2);
+    watched_end(pool, &buffer);
+}
+
+// What quarantine holds is no part of what is used, and the numbers fit each other.
+static void test_mutants_stats_of_watched_pools(void) {
+    test_buffer buffer;
+    memmgr_stats stats;
+    memmgr_pool *pool = watched_make(&buffer, MEMMGR_POOL_QUARANTINE | MEMMGR_POOL_GUARD);
+    void *block[20];
+    REQUIRE(pool != NULL);
+    for (size_t i = 0; i < 20; i++)
+        block[i] = memmgr_pool_alloc(pool, 1000 + i);
+    for (size_t i = 0; i < 20; i += 2)
+        memmgr_pool_free(pool, block[i]);
+    memmgr_pool_stats(pool, &stats);
+    CHECK_EQUAL(stats.live_blocks, 10);
+    CHECK_EQUAL(stats.requested, 10 * 1000 + 100);
+    CHECK_EQUAL(stats.used + stats.free + stats.overhead, stats.capacity);
+    CHECK(stats.largest_free > 0 && stats.largest_free <= stats.free);
+    CHECK_EQUAL(stats.fragmentation, 100 - 100 * stats.largest_free / stats.free);
+    while (kept(memmgr_pool_alloc(pool, 1000)))
+        continue;
+    memmgr_pool_free(pool, block[1]);
+    memmgr_pool_stats(pool, &stats); // where a record's bytes count
+    CHECK(stats.largest_free > 0 && stats.free < 10000);
+    CHECK_EQUAL(stats.fragmentation, 100 - 100 * stats.largest_free / stats.free);
+    watched_end(pool, &buffer);
+}
+#endif
+
 // --- What goes back ------------------------------------------------------------------------------
 
 // A segment that is empty goes back to its source, unless the others are so full that it would soon
@@ -1998,6 +2067,10 @@ static const test_case tests[] = {
     TEST(test_mutants_growth_takes_less),
     TEST(test_mutants_growth_to_the_limit),
     TEST(test_mutants_growth_of_the_table),
+#ifndef MEMMGR_NO_WATCH
+    TEST(test_mutants_audit_tells_each_fault_once),
+    TEST(test_mutants_stats_of_watched_pools),
+#endif
     TEST(test_mutants_growth_is_kept_where_it_is_needed),
 #if HAVE_OS_TESTS
     TEST(test_mutants_pools_go_back),
