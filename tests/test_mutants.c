@@ -1467,6 +1467,68 @@ static void test_mutants_growth_of_the_table(void) {
     asks_end(pool);
 }
 
+// --- Audit ---------------------------------------------------------------------------------------
+
+// How many of the bits of some bytes the audit would not see changed.
+static size_t audit_misses(memmgr_pool *pool, unsigned char *from, size_t bytes) {
+    size_t missed = 0;
+    for (size_t i = 0; i < bytes * 8; i++) {
+        from[i / 8] ^= (unsigned char)(1u << i % 8);
+        missed += memmgr_pool_check(pool) == MEMMGR_OK;
+        from[i / 8] ^= (unsigned char)(1u << i % 8);
+    }
+    CHECK_EQUAL(memmgr_pool_check(pool), MEMMGR_OK);
+    return missed;
+}
+
+// Every bit of a map, with long and short blocks and runs in it, and of the index.
+static void test_mutants_audit_sees_every_bit(void) {
+    test_buffer buffer = buffer_new(40000, 0);
+    void *block[60];
+    reports_start();
+    memmgr_pool *pool = memmgr_pool_init(buffer.at, buffer.size, NULL);
+    REQUIRE(pool != NULL);
+    for (size_t i = 0; i < 60; i++)
+        block[i] = memmgr_pool_alloc(pool, i % 20 == 7 ? 4000 : 16 + i * 3);
+    for (size_t i = 0; i < 60; i += 3)
+        memmgr_pool_free(pool, block[i]);
+    memmgr_pool_free(pool, block[7]);
+    mmi_segment *segment = mmi_pool_first(pool);
+    unsigned char *base = (unsigned char *)segment;
+    size_t whole =
+        segment->granule_count / 64; // behind the last granule are bits that nobody reads
+    CHECK_EQUAL(audit_misses(pool, base + segment->map_offset, 16 * whole), 0);
+    CHECK_EQUAL(audit_misses(pool, base + segment->index_offset, segment->entry_count), 0);
+    CHECK_EQUAL(audit_misses(pool, (unsigned char *)&pool->used, sizeof pool->used), 0);
+    reports_start();
+    memmgr_pool_reset(pool);
+    (void)memmgr_pool_destroy(pool);
+    buffer_drop(&buffer);
+}
+
+// What classes keep: every slot that is in use, and the counts.
+static void test_mutants_audit_sees_classes(void) {
+    memmgr_pool *pool = memmgr_pool_create(2 << 20, NULL);
+    void *block[40];
+    reports_start();
+    REQUIRE(pool != NULL);
+    for (size_t i = 0; i < 40; i++)
+        block[i] = memmgr_pool_alloc(pool, 100 + i / 10 * 100);
+    for (size_t i = 0; i < 40; i += 2)
+        memmgr_pool_free(pool, block[i]);
+    mmi_segment *segment = mmi_pool_first(pool);
+    for (uint32_t length = 1; length <= segment->class_limit; length++) {
+        mmi_class *kept = mmi_segment_class(segment, length);
+        if (kept->count == 0) continue;
+        CHECK_EQUAL(audit_misses(pool, (unsigned char *)kept, sizeof *kept), 0);
+        unsigned char *slots = (unsigned char *)mmi_class_slots(segment, kept);
+        CHECK_EQUAL(audit_misses(pool, slots, 4 * kept->count), 0);
+    }
+    reports_start();
+    memmgr_pool_reset(pool);
+    (void)memmgr_pool_destroy(pool);
+}
+
 // --- Watch ---------------------------------------------------------------------------------------
 
 #ifndef MEMMGR_NO_WATCH
@@ -1833,6 +1895,8 @@ static void test_mutants_heap_peak(void) {
     memmgr_free(large);
     (void)heap_free_all(&count);
     memmgr_stats after = general_stats();
+    CHECK(after.requested == after.used && after.largest_free <= after.free);
+    CHECK_EQUAL(after.fragmentation, 100 - mmi_text_share(after.largest_free, after.free, 100));
     CHECK(after.peak_used - high.peak_used < near && after.used < high.used - (7u << 20));
     CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
 }
@@ -2067,6 +2131,8 @@ static const test_case tests[] = {
     TEST(test_mutants_growth_takes_less),
     TEST(test_mutants_growth_to_the_limit),
     TEST(test_mutants_growth_of_the_table),
+    TEST(test_mutants_audit_sees_every_bit),
+    TEST(test_mutants_audit_sees_classes),
 #ifndef MEMMGR_NO_WATCH
     TEST(test_mutants_audit_tells_each_fault_once),
     TEST(test_mutants_stats_of_watched_pools),
