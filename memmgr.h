@@ -5749,6 +5749,9 @@ MMI_FN mmi_heap *mmi_heap_enter(void) {
     return heap;
 }
 
+// What a first general call begins: from here on forks are told of.
+MMI_FN void mmi_heap_begin(void) { (void)mmi_heap_enter(); }
+
 #if MMI_POSIX && MMI_THREADS && MMI_GNUC && MMI_ELF
 // Is no block LIVE or REMOTE, and no other thread's heap in use? With both locks held.
 MMI_FN bool mmi_heap_is_unused(void) {
@@ -6095,6 +6098,12 @@ MMI_FN memmgr_pool *mmi_heap_enter(void) {
 }
 
 MMI_FN void mmi_heap_leave(void) { mmi_lock_release(&mmi_heap_lock); }
+
+// What a first general call begins: from here on forks are told of.
+MMI_FN void mmi_heap_begin(void) {
+    (void)mmi_heap_enter();
+    mmi_heap_leave();
+}
 
 MMI_FN void *mmi_heap_alloc_aligned(size_t alignment, size_t size) {
     memmgr_pool *pool = mmi_heap_enter();
@@ -9069,6 +9078,7 @@ MEMMGR_API size_t memmgr_fail_each(memmgr_pool *pool, void (*job)(void *ctx), vo
 
 MEMMGR_API bool memmgr_trace_start(memmgr_writer write, void *ctx) {
     if (MMI_WATCH && write) {
+        mmi_heap_begin(); // a fork's child is not to write
         mmi_heap_watch();
         if (mmi_trace_start(write, ctx)) return true;
     }
