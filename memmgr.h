@@ -3404,6 +3404,7 @@ MMI_FN size_t mmi_segment_lay_out(mmi_segment *segment, size_t granules, uint32_
 // As many granules as fit into `size` bytes with what lies in front of them. 0: too small.
 MMI_FN size_t mmi_segment_fit_with(mmi_segment *segment, size_t size, uint32_t class_limit) {
     size_t granules = size / MMI_GRANULE;
+    if (granules > MMI_GRANULES_MAX) granules = MMI_GRANULES_MAX; // more have no layout
     for (unsigned i = 0; i < 4; i++) { // each time nearer, from above and from below by turns
         size_t front = mmi_segment_lay_out(segment, granules, class_limit);
         size_t room = front < size ? (size - front) / MMI_GRANULE + 8 : 0; // 8: never from below
