@@ -6453,6 +6453,8 @@ MMI_INLINE memmgr_error mmi_watch_retire(memmgr_pool *pool, mmi_watched *block,
         mmi_tool_open(bytes, size);
         mmi_bytes_fill(bytes, MMI_FILL_FREED, size);
     }
+    if (MMI_UNLIKELY(holds && !(flags & MEMMGR_POOL_GUARD))) // else they have been looked at
+        mmi_record_write_guards(block->record);
     if (holds && mmi_watch_hold(pool, block->record, found)) {
         mmi_tool_close(bytes, size);
         mmi_watch_hide(block->record, block->raw.size);
