@@ -1,8 +1,9 @@
 // fuzz.h: what the fuzz targets share: the library itself, an input that is read as numbers, checks
 // that end the process, a log of reports, and contents that can be recognised.
 //
-// A target is a function LLVMFuzzerTestOneInput. libFuzzer and AFL++ bring a main of their own; with
-// FUZZ_REPLAY defined there is one here that runs the files, and the folders of files, it is given.
+// A target is a function LLVMFuzzerTestOneInput. libFuzzer and AFL++ bring a main of their own;
+// with FUZZ_REPLAY defined there is one here that runs the files, and the folders of files, it is
+// given.
 //
 // Assertions of memmgr's own end the process, too. Most of the judging is black-box; where a check
 // looks at the library's own data, it is only to know where a pool's granules lie, and which freed
@@ -18,10 +19,12 @@
 #include <string.h>
 
 static unsigned long fuzz_step; // operations so far, for messages
+static const char *fuzz_name;   // of the input, where it is known
 
 __attribute__((noreturn, noinline, cold)) static void fuzz_failed(const char *what,
                                                                   const char *file, int line) {
     fprintf(stderr, "%s:%d: operation %lu: does not hold: %s\n", file, line, fuzz_step, what);
+    if (fuzz_name) fprintf(stderr, "input: %s\n", fuzz_name);
     abort();
 }
 
@@ -76,14 +79,13 @@ static inline void *pointer_plus(const void *pointer, intptr_t offset) {
 
 static inline bool bytes_are(const void *at, size_t size, int value) {
     const unsigned char *bytes = (const unsigned char *)at;
-    return size == 0 || (bytes[0] == (unsigned char)value && memcmp(bytes, bytes + 1, size - 1) == 0);
+    return size == 0 ||
+           (bytes[0] == (unsigned char)value && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
 // --- The input -----------------------------------------------------------------------------------
 
-static struct {
-    const uint8_t *at, *end;
-} input;
+static struct { const uint8_t *at, *end; } input;
 
 static inline void input_open(const uint8_t *data, size_t size) {
     input.at = data;
@@ -107,12 +109,12 @@ static inline size_t input_below(size_t limit) {
 
 // Sizes at which arithmetic wraps.
 static inline size_t input_extreme(void) {
-    static const size_t extremes[] = {
-        SIZE_MAX,       SIZE_MAX - 7,         SIZE_MAX - 15,    SIZE_MAX - 16,
-        SIZE_MAX - 63,  SIZE_MAX - 64,        SIZE_MAX - 79,    SIZE_MAX - 80,
-        SIZE_MAX - 81,  SIZE_MAX / 2,         SIZE_MAX / 2 + 1, SIZE_MAX / 16,
-        SIZE_MAX - 100, SIZE_MAX / 16 * 15,   (size_t)1 << 31,  UINT32_MAX,
-        SIZE_MAX - 128, (size_t)UINT32_MAX + 1};
+    static const size_t extremes[] = {SIZE_MAX,       SIZE_MAX - 7,       SIZE_MAX - 15,
+                                      SIZE_MAX - 16,  SIZE_MAX - 63,      SIZE_MAX - 64,
+                                      SIZE_MAX - 79,  SIZE_MAX - 80,      SIZE_MAX - 81,
+                                      SIZE_MAX / 2,   SIZE_MAX / 2 + 1,   SIZE_MAX / 16,
+                                      SIZE_MAX - 100, SIZE_MAX / 16 * 15, (size_t)1 << 31,
+                                      UINT32_MAX,     SIZE_MAX - 128,     (size_t)UINT32_MAX + 1};
     return extremes[input_below(sizeof extremes / sizeof extremes[0])];
 }
 
@@ -197,8 +199,8 @@ static inline bool heard_nothing(void) { return heard.count == 0; }
 
 // Was this error, and nothing else, reported once?
 static inline bool heard_one(memmgr_error error, const memmgr_pool *pool, const void *pointer) {
-    bool one = heard.count == 1 && heard.report[0].error == error &&
-               heard.report[0].pool == pool && heard.report[0].pointer == pointer;
+    bool one = heard.count == 1 && heard.report[0].error == error && heard.report[0].pool == pool &&
+               heard.report[0].pointer == pointer;
     if (!one)
         fprintf(stderr, "%lu reports, the first %s; expected one %s\n", (unsigned long)heard.count,
                 heard.count ? memmgr_error_name(heard.report[0].error) : "none",
@@ -273,7 +275,7 @@ static void replay_file(const char *name) {
     uint8_t *exact = (uint8_t *)malloc(size + (size == 0)); // a sanitizer knows where it ends
     if (!exact) abort();
     memcpy(exact, bytes, size);
-    fprintf(stderr, "%s\n", name);
+    fuzz_name = name;
     (void)LLVMFuzzerTestOneInput(exact, size);
     free(exact);
     replayed++;

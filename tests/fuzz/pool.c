@@ -712,8 +712,8 @@ static void *foreign_pointer(model *m) {
 
 // At the ends of a segment, and anywhere in it.
 static void *near_pointer(model *m) {
-    const mmi_segment *segment = mmi_pool_segment(m->pool, (uint32_t)input_below(
-                                                               m->pool->segment_count));
+    const mmi_segment *segment =
+        mmi_pool_segment(m->pool, (uint32_t)input_below(m->pool->segment_count));
     const char *low = mmi_segment_granules(segment);
     size_t bytes = (size_t)segment->granule_count * GRANULE;
     switch (input_byte() % 4) {
@@ -949,7 +949,8 @@ static size_t input_capacity(void) {
 
 // A desc; sometimes one that cannot be.
 static void input_desc(model *m) {
-    static const char *const names[] = {NULL, "pool", "", "a<b>&\"c\"\\", "\xFF\x01\n", "long name"};
+    static const char *const names[] = {NULL,           "pool",       "",
+                                        "a<b>&\"c\"\\", "\xFF\x01\n", "long name"};
     unsigned fit = input_byte(), kind = input_byte();
     memmgr_pool_desc *desc = &m->desc;
     desc->name = names[input_below(sizeof names / sizeof names[0])];
