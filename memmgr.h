@@ -6044,7 +6044,7 @@ MMI_COLD bool mmi_watch_find_freed(const memmgr_pool *pool, const void *ptr, mmi
         const char *at = (const char *)ptr - mmi_record_front(shift);
         if ((uintptr_t)ptr & (((uintptr_t)1 << shift) - 1)) break;
         if ((uintptr_t)at > (uintptr_t)ptr) break;
-        if (mmi_watch_raw_find(pool, at, &raw) == MEMMGR_FOREIGN_POINTER) continue;
+        if (mmi_watch_raw_find(pool, at, &raw) != MEMMGR_DOUBLE_FREE) continue; // not free memory
         mmi_tool_open(at, MMI_RECORD_SIZE);
         mmi_bytes_copy(copy, at, sizeof *copy);
         mmi_tool_close(at, MMI_RECORD_SIZE);

@@ -332,6 +332,12 @@ static size_t input_general_size(void) {
     return size;
 }
 
+// The same for alignments.
+static size_t input_general_alignment(void) {
+    size_t alignment = input_alignment(), too_large = (size_t)1 << (8 * sizeof(size_t) - 2);
+    return is_power_of_two(alignment) && alignment > ALIGNMENT ? too_large : alignment;
+}
+
 static void expect_fresh(const void *pointer, size_t size, bool zeroed) {
     if (zeroed)
         EXPECT(bytes_are(pointer, size, 0));
@@ -354,7 +360,7 @@ static void *call_alloc(unsigned kind, size_t alignment, size_t count, size_t si
 }
 
 static void run_alloc(unsigned kind) {
-    size_t alignment = kind == 0 ? input_alignment() : 1;
+    size_t alignment = kind == 0 ? input_general_alignment() : 1;
     size_t size = input_general_size();
     size_t count = kind == 1 ? input_size(64) : 1, bytes = size;
     if (m.live == BLOCKS) return;
@@ -371,7 +377,7 @@ static void run_alloc(unsigned kind) {
     bool must = strikes();
     void *pointer = call_alloc(kind, alignment, count, size);
     settle_quiet();
-    if (must || bytes > LARGEST) EXPECT(!pointer);
+    if (must || bytes > LARGEST || alignment > ALIGNMENT) EXPECT(!pointer);
     if (!pointer) {
         EXPECT(must || m.one_in || bytes > LARGEST || alignment > ALIGNMENT);
         m.failures++;
