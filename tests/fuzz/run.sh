@@ -289,7 +289,7 @@ stage_merge()
             "$out/afl.$target/default/queue"/id*; do
             [ -f "$file" ] && cp "$file" "$all/$(cksum <"$file" | tr ' ' -)"
         done
-        "$out/$target.libfuzzer" -merge=1 -use_counters=0 "$small" "$all" >"$out/merge.$target.log" \
+        "$out/$target.libfuzzer" -set_cover_merge=1 -use_counters=0 "$small" "$all" >"$out/merge.$target.log" \
             2>&1 || { result "merge.$target" 0 1; continue; }
         mkdir -p "$kept/corpus/$target"
         rm -f "$kept/corpus/$target"/*
