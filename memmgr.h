@@ -3715,6 +3715,7 @@ MMI_FN size_t mmi_segment_lay_out(mmi_segment *segment, size_t granules, uint32_
 // As many granules as fit into `size` bytes with what lies in front of them. 0: too small.
 MMI_FN size_t mmi_segment_fit_with(mmi_segment *segment, size_t size, uint32_t class_limit) {
     size_t granules = size / MMI_GRANULE;
+    if (granules > MMI_GRANULES_MAX) granules = MMI_GRANULES_MAX; // more have no layout
     for (unsigned i = 0; i < 4; i++) { // each time nearer, from above and from below by turns
         size_t front = mmi_segment_lay_out(segment, granules, class_limit);
         size_t room = front < size ? (size - front) / MMI_GRANULE + 8 : 0; // 8: never from below
@@ -6405,7 +6406,7 @@ MMI_COLD bool mmi_watch_find_freed(const memmgr_pool *pool, const void *ptr, mmi
         const char *at = (const char *)ptr - mmi_record_front(shift);
         if ((uintptr_t)ptr & (((uintptr_t)1 << shift) - 1)) break;
         if ((uintptr_t)at > (uintptr_t)ptr) break;
-        if (mmi_watch_raw_find(pool, at, &raw) == MEMMGR_FOREIGN_POINTER) continue;
+        if (mmi_watch_raw_find(pool, at, &raw) != MEMMGR_DOUBLE_FREE) continue; // not free memory
         mmi_tool_open(at, MMI_RECORD_SIZE);
         mmi_bytes_copy(copy, at, sizeof *copy);
         mmi_tool_close(at, MMI_RECORD_SIZE);
@@ -6815,6 +6816,8 @@ MMI_INLINE memmgr_error mmi_watch_retire(memmgr_pool *pool, mmi_watched *block,
         mmi_tool_open(bytes, size);
         mmi_bytes_fill(bytes, MMI_FILL_FREED, size);
     }
+    if (MMI_UNLIKELY(holds && !(flags & MEMMGR_POOL_GUARD))) // else they have been looked at
+        mmi_record_write_guards(block->record);
     if (holds && mmi_watch_hold(pool, block->record, found)) {
         mmi_tool_close(bytes, size);
         mmi_watch_hide(block->record, block->raw.size);
