@@ -67,6 +67,7 @@ class Redis:
     others = [('jemalloc, its own', ''), ('glibc', 'libc.so.6')]
     injections = ['300', '3000', '9000', '1/20:1', '1/1000:2', '1/10000:3', '1/50000:4',
                   '1/150000:5']
+    rating = False
     survives = False  # it is made to end when there is no memory
     user = None
 
@@ -80,8 +81,9 @@ class Redis:
     def command(self):
         if os.path.exists(self.out + '/soak.rdb'):
             os.remove(self.out + '/soak.rdb')
+        threads = '1' if self.rating else '2'  # they wait by spinning: that is not to be timed
         return ['redis-server', '--port', str(self.port), '--bind', '127.0.0.1', '--save', '',
-                '--dir', self.out, '--dbfilename', 'soak.rdb', '--io-threads', '2',
+                '--dir', self.out, '--dbfilename', 'soak.rdb', '--io-threads', threads,
                 '--io-threads-do-reads', 'yes', '--enable-debug-command', 'yes',
                 '--crash-log-enabled', 'no', '--lazyfree-lazy-user-del', 'yes']
 

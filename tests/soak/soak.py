@@ -424,6 +424,7 @@ def rate(server, seconds):
     """Both run all the time, and are measured in turns; medians are compared."""
     allocators = [('memmgr', os.environ['LIBRARY'])] + server.others
     rates = {name: [] for name, _ in allocators}
+    server.rating = True
     for turn in range(3 if seconds < 100 else 7):
         for name, preload in allocators:
             instance = Instance(server, 'rate.' + name.split(',')[0], preload)
