@@ -201,8 +201,11 @@ class Postgres:
     def trickle(self):
         self.ask('select count(*) from pg_class')
 
-    def flush(self):
+    def leave(self):
         self.session.close()
+
+    def flush(self):
+        self.leave()
         time.sleep(1)
 
     def limit(self, start, after, full):

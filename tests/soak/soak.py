@@ -430,6 +430,8 @@ def rate(server, seconds):
             instance = Instance(server, 'rate.' + name.split(',')[0], preload)
             if started(instance, name):
                 rates[name].append(server.rate())
+                if hasattr(server, 'leave'):
+                    server.leave()
                 instance.process.stop(server.stop_signal)
                 instance.process.end()
     for name, _ in allocators:
