@@ -1916,8 +1916,10 @@ struct mmi_heap {
     mmi_slab *units; // and descriptors
     mmi_heap *next, *next_parked;
     bool parked;
-    uintptr_t issued;  // blocks that left their slabs, of all time
-    uintptr_t outside; // bytes of the blocks that are not FREE
+    uintptr_t issued;   // blocks that left their slabs, of all time
+    uintptr_t outside;  // bytes of the blocks that are not FREE
+    uintptr_t visit_at; // the next mmi_heap_visit is due when `issued` is that,
+    uint32_t visited;   // and the last was then, in milliseconds
     uint8_t unused[64];
     uintptr_t told[MMI_SIZES]; // slabs with REMOTE blocks: others push, the owner takes all
 };
@@ -1942,6 +1944,7 @@ typedef struct {
 #define MMI_PARKED_MOST SIZE_MAX
 #define MMI_PARKED_ASKED ((size_t)16) // parked heaps that are asked for a slab
 #define MMI_IDLE_MILLISECONDS 1000u   // after which idle memory goes back to the system
+#define MMI_VISIT_BLOCKS 1024u        // a heap looks after it when it has taken so many more
 
 MMI_STATIC_ASSERT(sizeof(mmi_slab) == 128);
 MMI_STATIC_ASSERT((MMI_UNIT / MMI_GRANULE) <= UINT16_MAX);
@@ -5052,6 +5055,13 @@ MMI_FN void mmi_arena_tick(void) {
     mmi_arena_all.least_idle = mmi_arena_all.idle.count;
 }
 
+// The same, without the lock held.
+MMI_FN void mmi_arena_visit(void) {
+    mmi_lock_acquire(&mmi_arena_lock);
+    mmi_arena_tick();
+    mmi_lock_release(&mmi_arena_lock);
+}
+
 MMI_FN void mmi_arena_put(mmi_slab *unit) {
     mmi_arena_link(&mmi_arena_all.idle, unit);
     mmi_arena_of(unit)->used--;
@@ -5172,6 +5182,13 @@ MMI_FN void mmi_large_tick(void) {
     if (mmi_large.least_idle >= MMI_UNIT)
         (void)mmi_pool_purge_segment(mmi_pool_first(mmi_large.pool), mmi_large.touched, keep);
     mmi_large.least_idle = idle;
+}
+
+// The same, without the lock held.
+MMI_FN void mmi_large_visit(void) {
+    mmi_large_enter();
+    if (mmi_large.pool) mmi_large_tick();
+    mmi_large_leave();
 }
 
 // Notes that a block is in use. Returns whether its bytes are known to be zero.
@@ -5481,11 +5498,29 @@ MMI_FN void mmi_heap_release_empty(mmi_heap *heap) {
         }
 }
 
-// Leaves a heap to the next thread, or to whoever needs its slabs.
-MMI_FN void mmi_heap_park(mmi_heap *heap) {
+// Gives back what a heap does not need just now.
+MMI_FN void mmi_heap_give(mmi_heap *heap) {
     mmi_heap_collect_all(heap);
     mmi_heap_flush(heap);
     mmi_heap_release_empty(heap);
+}
+
+// From time to time looks after memory that is idle, by the way of calls that take their time
+// anyway: a program that has freed much and does little may take and leave no slab, and each block
+// on a stack that it does not use may keep a whole unit.
+MMI_FN void mmi_heap_visit(mmi_heap *heap) {
+    uint32_t now = mmi_os_clock();
+    heap->visit_at = heap->issued + MMI_VISIT_BLOCKS;
+    if (now - heap->visited < MMI_IDLE_MILLISECONDS) return;
+    heap->visited = now;
+    mmi_heap_give(heap);
+    mmi_arena_visit();
+    mmi_large_visit();
+}
+
+// Leaves a heap to the next thread, or to whoever needs its slabs.
+MMI_FN void mmi_heap_park(mmi_heap *heap) {
+    mmi_heap_give(heap);
     mmi_lock_acquire(&mmi_arena_lock);
     heap->next_parked = mmi_heap_all.parked;
     heap->parked = true;
@@ -5554,11 +5589,7 @@ MMI_FN bool mmi_heap_drain_parked(size_t most) {
 // Gives to the arenas what is kept: by this thread, and by those that have ended.
 MMI_FN bool mmi_heap_give_all(void) {
     mmi_heap *heap = mmi_heap_mine;
-    if (mmi_heap_is_real(heap)) {
-        mmi_heap_collect_all(heap);
-        mmi_heap_flush(heap);
-        mmi_heap_release_empty(heap);
-    }
+    if (mmi_heap_is_real(heap)) mmi_heap_give(heap);
     return mmi_heap_drain_parked(MMI_PARKED_MOST);
 }
 
@@ -5606,6 +5637,7 @@ MMI_FN bool mmi_heap_get_slab(mmi_heap *heap, mmi_bin *bin, size_t asked) {
 
 // Fills the empty stack of a bin, by a quarter. False when there is no memory.
 MMI_FN bool mmi_heap_refill(mmi_heap *heap, mmi_bin *bin) {
+    if (heap->issued >= heap->visit_at) mmi_heap_visit(heap);
     if (!bin->partial) mmi_heap_collect(heap, (unsigned)(bin - heap->bins));
     if (!bin->partial && !mmi_heap_get_slab(heap, bin, MMI_PARKED_ASKED)) {
         (void)mmi_heap_scavenge();
@@ -5882,7 +5914,10 @@ MMI_INLINE uint8_t *mmi_heap_locate(const mmi_slab *slab, const void *ptr, unsig
 MMI_COLD memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
     memmgr_error error = MEMMGR_OK;
     mmi_slab *slab = mmi_arena_find((uintptr_t)ptr);
-    if (!slab) return mmi_large_free(ptr, around);
+    if (!slab) {
+        if (mmi_heap_is_real(mmi_heap_mine)) mmi_heap_visit(mmi_heap_mine);
+        return mmi_large_free(ptr, around);
+    }
     unsigned size_index = 0;
     uint8_t *state = mmi_heap_locate(slab, ptr, &size_index, &error, around);
     if (!state) return error;
@@ -10166,6 +10201,7 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_UNIT_SHIFT
 #undef MMI_UNLIKELY
 #undef MMI_VALGRIND
+#undef MMI_VISIT_BLOCKS
 #undef MMI_WASM
 #undef MMI_WATCH
 #undef MMI_WATCHED
