@@ -1218,9 +1218,9 @@ MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) 
     return was;
 }
 MMI_INLINE bool mmi_atomic_word_replace(uintptr_t *word, uintptr_t *expected, uintptr_t value) {
-    if (*word != *expected) return false;
-    *word = value;
-    return true;
+    bool replaced = *word == *expected;
+    *(replaced ? word : expected) = replaced ? value : *word;
+    return replaced;
 }
 MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) { *word += value; }
 #endif
