@@ -2681,7 +2681,12 @@ MMI_COLD void mmi_record_rewrite(mmi_record *record, size_t raw_size, unsigned s
     mmi_record_write(record, shift, raw_size > around ? raw_size - around : 0, 0, MMI_NOBODY);
     record->lost = 1;
     record->check = mmi_record_sum(record, (uintptr_t)record);
-    if (state == MMI_RECORD_QUARANTINED) record->state = state;
+    if (state != MMI_RECORD_QUARANTINED) return;
+    char *block = mmi_record_block(record);
+    record->state = state;
+    mmi_tool_open(block, record->requested);
+    mmi_bytes_fill(block, MMI_FILL_FREED, record->requested); // it may be longer than it was
+    mmi_tool_close(block, record->requested);
 }
 
 // May a block that starts at an address belong to a record? Then it is aligned to 1 << *shift.
