@@ -1289,9 +1289,9 @@ MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) 
     return was;
 }
 MMI_INLINE bool mmi_atomic_word_replace(uintptr_t *word, uintptr_t *expected, uintptr_t value) {
-    if (*word != *expected) return false;
-    *word = value;
-    return true;
+    bool replaced = *word == *expected;
+    *(replaced ? word : expected) = replaced ? value : *word;
+    return replaced;
 }
 MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) {
 #if MMI_THREADS
@@ -1603,7 +1603,8 @@ MMI_FN void mmi_text_percent(mmi_text *text, size_t part, size_t whole) {
 // Moves what was put since the line's column `from` to the right, to end at column `to`.
 MMI_FN void mmi_text_right(mmi_text *text, size_t from, size_t to) {
     size_t end = text->length;
-    if (end >= to || to >= MMI_TEXT_LINE) return;
+    MMI_ASSERT(to < MMI_TEXT_LINE);
+    if (end >= to) return;
     text->length = to;
     while (to > from)
         text->line[--to] = end > from ? text->line[--end] : ' ';
@@ -1994,7 +1995,8 @@ extern int mincore(void *, size_t, unsigned char *);
 
 MMI_FN size_t mmi_os_page(void) {
     long page = sysconf(_SC_PAGESIZE);
-    return page > 0 ? (size_t)page : 4096;
+    MMI_ASSERT(page > 0); // POSIX has it everywhere
+    return (size_t)page;
 }
 
 MMI_FN void *mmi_os_map(size_t size) {
@@ -2874,18 +2876,20 @@ MMI_COLD void mmi_record_rewrite(mmi_record *record, size_t raw_size, unsigned s
     mmi_record_write(record, shift, raw_size > around ? raw_size - around : 0, 0, MMI_NOBODY);
     record->lost = 1;
     record->check = mmi_record_sum(record, (uintptr_t)record);
-    if (state == MMI_RECORD_QUARANTINED) record->state = state;
+    if (state != MMI_RECORD_QUARANTINED) return;
+    char *block = mmi_record_block(record);
+    record->state = state;
+    mmi_tool_open(block, record->requested);
+    mmi_bytes_fill(block, MMI_FILL_FREED, record->requested); // it may be longer than it was
+    mmi_tool_close(block, record->requested);
 }
 
 // May a block that starts at an address belong to a record? Then it is aligned to 1 << *shift.
 MMI_COLD bool mmi_record_may_have(const mmi_record *record, const void *block, unsigned *shift) {
     size_t front = (uintptr_t)block - (uintptr_t)record;
     *shift = MMI_GRANULE_SHIFT;
-    if (front > MMI_FRONT) *shift = mmi_bits_lowest((mmi_word)front);
-    if (front == mmi_record_front(*shift)) return true;
-    while (++*shift < 8 * sizeof(size_t) - 1 && mmi_record_front(*shift) <= front)
-        if (mmi_record_front(*shift) == front) return true;
-    return false;
+    if (front > MMI_FRONT) *shift = mmi_bits_lowest((mmi_word)front); // a front is MMI_FRONT or 2^n
+    return front == mmi_record_front(*shift);
 }
 
 // The first of some bytes that has not a value; `size` when all have.
@@ -3131,7 +3135,6 @@ MMI_FN void mmi_trace_resize(const memmgr_pool *pool, const void *from, const vo
 // Every block of a pool is freed.
 MMI_FN void mmi_trace_clear(const memmgr_pool *pool) {
     unsigned site;
-    if (!mmi_trace_is_on()) return;
     if (!mmi_trace_begin(MMI_TRACE_CLEAR, pool, MMI_NOBODY, &site)) return;
     mmi_trace.heap = &mmi_trace; // there may be another pool in its place
     mmi_lock_release(&mmi_trace.lock);
@@ -6158,9 +6161,10 @@ MMI_COLD void *mmi_heap_failed(void) {
     return NULL;
 }
 
+// There is a block, for whose quarantine it was, and so a pool.
 MMI_COLD void mmi_heap_forget_failure(void) {
     memmgr_pool *pool = mmi_heap_enter();
-    if (pool) pool->failures--;
+    pool->failures--;
     mmi_heap_leave();
 }
 
@@ -8853,8 +8857,7 @@ MMI_FN void mmi_public_at_exit(void) { (void)mmi_public_leaks(); }
 
 MMI_INLINE void mmi_public_debug(void) {
     static uint8_t asked;
-    if (!MMI_DEBUG || mmi_atomic_byte(&asked) || mmi_atomic_byte_exchange(&asked, 1)) return;
-    mmi_os_at_exit(mmi_public_at_exit);
+    if (MMI_DEBUG && !mmi_atomic_byte_exchange(&asked, 1)) mmi_os_at_exit(mmi_public_at_exit);
 }
 #endif
 
@@ -9601,11 +9604,14 @@ MMI_FN bool mmi_libc_walk(const memmgr_pool *pool, memmgr_visitor visit, void *c
     return true;
 }
 
-// For pictures: as the walk, and behind it what is free, which has no address here.
+// For pictures, whose visitors want to see all: as the walk, and behind it what is free, which has
+// no address here.
 MMI_FN bool mmi_libc_walk_all(const void *heap, memmgr_visitor visit, void *ctx) {
     const memmgr_pool *pool = (const memmgr_pool *)heap;
     memmgr_block rest = mmi_block_shown(NULL, mmi_libc_free_bytes(pool), false);
-    return mmi_libc_walk(pool, visit, ctx) && (rest.size == 0 || visit(&rest, ctx));
+    bool whole = mmi_libc_walk(pool, visit, ctx);
+    if (rest.size != 0) (void)visit(&rest, ctx);
+    return whole;
 }
 
 // --- Making and ending a pool.
