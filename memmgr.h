@@ -3282,7 +3282,7 @@ MMI_COLD uint32_t mmi_map_block_at(const mmi_entry *map, uint32_t granule) {
         at--;
     if (mmi_map_free_span(map + at)) return MMI_NONE;
     if (mmi_map_live_span(map + at)) {
-        if (entry >= at + mmi_map_span(map + at)) return MMI_NONE;
+        MMI_ASSERT(entry < at + mmi_map_span(map + at)); // its block's end is behind it
     } else if (entry != at || !(mmi_map_taken(map + at) >> mmi_map_bit(granule) & 1)) {
         return MMI_NONE;
     }
@@ -3572,8 +3572,7 @@ MMI_FN uint32_t mmi_segment_class_limit(size_t size) {
 
 // How many blocks a class may keep: the more the smaller they are, and the larger the segment.
 MMI_FN uint32_t mmi_segment_class_depth(uint32_t class_limit, uint32_t length) {
-    uint32_t depth = 4 * class_limit / length;
-    if (depth < MMI_CLASS_DEPTH_MIN) return MMI_CLASS_DEPTH_MIN;
+    uint32_t depth = MMI_CLASS_DEPTH_MIN * class_limit / length; // length <= class_limit
     return depth < MMI_CLASS_DEPTH_MAX ? depth : MMI_CLASS_DEPTH_MAX;
 }
 
@@ -3826,8 +3825,7 @@ MMI_FN bool mmi_search_good(mmi_segment *segment, const mmi_request *want, mmi_f
     if (want->alignment > MMI_GRANULE) length += (want->alignment >> MMI_GRANULE_SHIFT) - 1;
     if (length <= segment->granule_count) {
         unsigned code = mmi_index_code((uint32_t)length);
-        unsigned last = mmi_index_code_for((uint32_t)length);
-        for (; code <= last && code <= MMI_CODE_MAX; code++) {
+        for (; code <= MMI_CODE_MAX; code++) { // twice at most
             uint32_t entry = mmi_index_find(segment, code);
             if (entry == MMI_NONE) break;
             if (mmi_search_entry(segment, entry, want, found)) return true;
@@ -3935,14 +3933,14 @@ MMI_INLINE bool mmi_class_keep(mmi_segment *segment, uint32_t block, uint32_t le
     return true;
 }
 
-// How many blocks a class that has run dry asks for at once: an entry's worth, half its stack at
-// most.
+// How many blocks a class that has run dry asks for at once: an entry's worth, which is never more
+// than half its stack.
 MMI_FN uint32_t mmi_class_batch(const mmi_segment *segment, uint32_t length) {
     if (length > segment->class_limit) return 1;
     const mmi_class *kept = mmi_segment_class(segment, length);
     if (kept->count != 0) return 1;
-    uint32_t count = MMI_ENTRY_GRANULES / length, half = kept->depth / 2u;
-    if (count > half) count = half;
+    uint32_t count = MMI_ENTRY_GRANULES / length;
+    MMI_ASSERT(count <= kept->depth / 2u);
     return count > 1 ? count : 1;
 }
 
@@ -4790,7 +4788,8 @@ MMI_FN void *mmi_arena_meta(size_t size) {
     size = mmi_align_up(size, 64);
     if (size > (size_t)(mmi_arena_all.meta_end - mmi_arena_all.meta)) {
         size_t least = mmi_align_up(size + 64, MMI_UNIT), map = MMI_META;
-        char *memory = least < map ? (char *)mmi_os_map(map) : NULL;
+        MMI_ASSERT(least < map);
+        char *memory = (char *)mmi_os_map(map);
         if (!memory) memory = (char *)mmi_os_map(map = least);
         if (!memory) return NULL;
         ((void **)(void *)memory)[0] = mmi_arena_all.meta_maps;
@@ -5525,8 +5524,7 @@ MMI_FN bool mmi_heap_refill(mmi_heap *heap, mmi_bin *bin) {
         if (!bin->partial && !mmi_heap_get_slab(heap, bin, MMI_PARKED_MOST)) return false;
     }
     mmi_slab *slab = bin->partial;
-    unsigned take = (unsigned)(bin->limit - bin->bottom) / 4;
-    if (take == 0) take = 1;
+    unsigned take = (unsigned)(bin->limit - bin->bottom) / 4; // MMI_BIN_DEPTH_LEAST is 4
     if (take > slab->free_count) take = slab->free_count;
     mmi_slab_take(slab, bin, take);
     if (slab->free_count == 0) mmi_heap_unlist(slab);
@@ -5723,7 +5721,8 @@ MMI_COLD void *mmi_heap_alloc_slow(size_t size) {
     if (!heap) return mmi_heap_failed();
     mmi_bin *bin = mmi_slab_bin(heap, size);
     void *block = NULL;
-    if (bin->top != bin->bottom || mmi_heap_refill(heap, bin)) block = mmi_heap_pop(bin);
+    MMI_ASSERT(bin->top == bin->bottom);
+    if (mmi_heap_refill(heap, bin)) block = mmi_heap_pop(bin);
     if (gone) mmi_heap_thread_ends(heap);
     return block ? block : mmi_heap_failed();
 }
@@ -5801,8 +5800,9 @@ MMI_COLD memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
     }
     mmi_bin *bin = slab->bin;
     mmi_item item = {ptr, state};
+    MMI_ASSERT(bin->top == bin->limit); // else it would have been pushed
     mmi_atomic_byte_store(state, MMI_STATE_CACHED);
-    if (bin->top == bin->limit) mmi_heap_shed(owner, bin, (size_t)(bin->limit - bin->bottom) / 2);
+    mmi_heap_shed(owner, bin, (size_t)(bin->limit - bin->bottom) / 2);
     *bin->top++ = item;
     return MEMMGR_OK;
 }
@@ -6253,11 +6253,11 @@ MMI_FN memmgr_error mmi_watch_raw_free(memmgr_pool *pool, void *raw) {
 
 MMI_FN bool mmi_watch_raw_resize(memmgr_pool *pool, const memmgr_block *raw, size_t size) {
     void *address = (void *)(uintptr_t)raw->address;
-    mmi_live live;
+    mmi_live live = {NULL, 0, 0};
     size_t length = mmi_pool_granules(size);
     if (!pool) return mmi_heap_resize_in_place(address, raw->size, size);
-    return length <= MMI_GRANULES_MAX && mmi_pool_locate(pool, address, &live) == MEMMGR_OK &&
-           mmi_pool_resize(pool, &live, (uint32_t)length);
+    (void)mmi_pool_locate(pool, address, &live); // it has been found before
+    return length <= MMI_GRANULES_MAX && mmi_pool_resize(pool, &live, (uint32_t)length);
 }
 
 // Lets memmgr look at a record and the guards in spite of a tool; and nobody.
@@ -6295,10 +6295,9 @@ typedef struct {
 // another thread may be about to use the memory.
 MMI_COLD bool mmi_watch_find_freed(const memmgr_pool *pool, const void *ptr, mmi_record *copy) {
     memmgr_block raw;
-    for (unsigned shift = MMI_GRANULE_SHIFT; shift < 8 * sizeof(size_t) - 2; shift++) {
+    unsigned most = mmi_bits_lowest((mmi_word)(uintptr_t)ptr); // a granule's address: never 0
+    for (unsigned shift = MMI_GRANULE_SHIFT; shift <= most; shift++) {
         const char *at = (const char *)ptr - mmi_record_front(shift);
-        if ((uintptr_t)ptr & (((uintptr_t)1 << shift) - 1)) break;
-        if ((uintptr_t)at > (uintptr_t)ptr) break;
         if (mmi_watch_raw_find(pool, at, &raw) == MEMMGR_FOREIGN_POINTER) continue;
         mmi_tool_open(at, MMI_RECORD_SIZE);
         mmi_bytes_copy(copy, at, sizeof *copy);
@@ -6408,7 +6407,8 @@ MMI_COLD memmgr_error mmi_watch_mend(const memmgr_pool *pool, mmi_watched *block
     mmi_record_rewrite(block->record, block->raw.size, block->shift);
     (void)mmi_watch_raw_find(pool, (const char *)block->raw.address - 1, &before);
     mmi_record *record = (mmi_record *)(uintptr_t)before.address;
-    bool recorded = record && before.size >= MMI_FRONT + MMI_GUARD;
+    bool recorded = record != NULL;
+    MMI_ASSERT(!recorded || before.size >= MMI_FRONT + MMI_GUARD); // as all blocks have records
     if (recorded) mmi_watch_expose(record, before.size);
     if (recorded && mmi_record_is_valid(record) && !mmi_record_guards_hold(record, &offset))
         damaged = record;
@@ -6681,9 +6681,10 @@ MMI_INLINE void *mmi_watch_alloc(memmgr_pool *pool, size_t alignment, size_t siz
         block = NULL;
     else if (mmi_watch_flags(pool) & MMI_RECORDED)
         block = mmi_watch_make(pool, alignment, size, caller, found);
-    else if ((block = mmi_watch_raw_alloc(pool, alignment, size)) != NULL &&
-             mmi_watch_raw_find(pool, block, &raw) == MEMMGR_OK)
+    else if ((block = mmi_watch_raw_alloc(pool, alignment, size)) != NULL) {
+        (void)mmi_watch_raw_find(pool, block, &raw); // for its size
         mmi_watch_fill(pool, (char *)block, raw.size, zeroed);
+    }
     if (block && (mmi_watch_flags(pool) & MMI_RECORDED))
         mmi_watch_fill(pool, (char *)block, size, zeroed);
     if (MMI_UNLIKELY(mmi_watch_is_traced(pool)))
@@ -6885,7 +6886,10 @@ MMI_FN size_t mmi_watch_held(const memmgr_pool *pool, size_t *bytes) {
     const mmi_quarantine *held = mmi_watch_quarantine(pool);
     size_t blocks = held ? held->count + 1 : 0;
     *bytes = 0;
-    if (held && mmi_watch_raw_find(pool, held, &raw) == MEMMGR_OK) *bytes = raw.size;
+    if (held) {
+        (void)mmi_watch_raw_find(pool, held, &raw);
+        *bytes = raw.size;
+    }
     for (size_t i = 0; held && i < held->count && held->count <= held->room; i++) {
         const mmi_record *record = held->items[(held->first + i) % held->room].record;
         if (mmi_watch_raw_find(pool, record, &raw) == MEMMGR_OK) *bytes += raw.size;
@@ -7115,20 +7119,19 @@ MMI_FN bool mmi_stats_run_valid(const mmi_segment *segment, uint32_t at, uint32_
     for (uint32_t i = first; i < behind; i++) {
         bool marked = behind - first >= 2 && (i == first || i == behind - 1);
         mmi_word used = marked ? mmi_map_span_mark(behind - first, MMI_SPAN_FREE) : 0;
-        if (map[i].start != 0 || map[i].used != used) return false;
+        if (map[i].used != used) return false; // start bits would have ended the run
     }
     return true;
 }
 
-// Is the map of a segment a row of blocks, and of runs none of which touch?
+// Is the map of a segment a row of blocks and runs?
 MMI_FN bool mmi_stats_map_valid(const mmi_segment *segment, mmi_audit *audit) {
     const mmi_entry *map = mmi_map_of(segment);
     uint32_t at = 0, length;
-    for (bool after_run = false; at < segment->granule_count; at += length) {
+    for (; at < segment->granule_count; at += length) {
         length = mmi_map_run_end(map, at) - at;
         if (length != 0) {
-            if (after_run || !mmi_stats_run_valid(segment, at, at + length)) return false;
-            after_run = true;
+            if (!mmi_stats_run_valid(segment, at, at + length)) return false;
             continue;
         }
         bool live = mmi_map_is_live(map, at);
@@ -7137,7 +7140,6 @@ MMI_FN bool mmi_stats_map_valid(const mmi_segment *segment, mmi_audit *audit) {
         audit->live_blocks += live;
         audit->used += live ? length : 0;
         audit->kept_blocks += !live;
-        after_run = false;
     }
     return at == segment->granule_count;
 }
