@@ -4876,6 +4876,7 @@ MMI_FN mmi_slab *mmi_arena_find(uintptr_t address) {
         uintptr_t base = mmi_atomic_word(&arena->base);
         size_t number = (address - base) >> MMI_UNIT_SHIFT;
         if (number >= mmi_atomic_word_acquire(&arena->fresh)) continue;
+        MMI_PAUSE("unit of an arena seen");
         if (mmi_atomic_word(&arena->base) == base) return &arena->units[number];
     }
     return NULL;
@@ -5317,17 +5318,19 @@ MMI_FN void mmi_heap_shed(mmi_heap *heap, mmi_bin *bin, size_t count) {
 // one of them sees what the other did. Whatever happens to the slab meanwhile, to be told once too
 // often does no harm.
 MMI_FN void mmi_heap_tell(mmi_slab *slab) {
+    MMI_PAUSE("seen that nobody has told");
     while (!mmi_atomic_byte_exchange(&slab->told, 1)) {
         mmi_heap *owner = mmi_heap_owner(slab);
         if (owner) {
-            MMI_PAUSE("about to tell the owner");
             uintptr_t *told = &owner->told[mmi_atomic_half(&slab->size_index)];
             uintptr_t first = mmi_atomic_word(told);
+            MMI_PAUSE("about to tell the owner");
             do
                 slab->told_next = (mmi_slab *)first;
             while (!mmi_atomic_word_replace(told, &first, (uintptr_t)slab));
             return;
         }
+        MMI_PAUSE("nobody to tell");
         (void)mmi_atomic_byte_exchange(&slab->told, 0);
         mmi_atomic_fence();
         if (!mmi_heap_owner(slab)) return;
@@ -5502,6 +5505,7 @@ MMI_FN bool mmi_heap_get_slab(mmi_heap *heap, mmi_bin *bin, size_t asked) {
     mmi_slab *slab = mmi_heap_adopt_slab(size_index, asked);
     if (!slab && !mmi_arena_has_idle()) {
         mmi_lock_release(&mmi_arena_lock);
+        MMI_PAUSE("no idle unit");
         mmi_heap_collect_all(heap);
         (void)mmi_heap_drain_parked(asked);
         if (bin->partial) return true;
@@ -5520,6 +5524,7 @@ MMI_FN bool mmi_heap_get_slab(mmi_heap *heap, mmi_bin *bin, size_t asked) {
 MMI_FN bool mmi_heap_refill(mmi_heap *heap, mmi_bin *bin) {
     if (!bin->partial) mmi_heap_collect(heap, (unsigned)(bin - heap->bins));
     if (!bin->partial && !mmi_heap_get_slab(heap, bin, MMI_PARKED_ASKED)) {
+        MMI_PAUSE("no memory");
         (void)mmi_heap_scavenge();
         if (!bin->partial && !mmi_heap_get_slab(heap, bin, MMI_PARKED_MOST)) return false;
     }
@@ -5615,6 +5620,7 @@ MMI_FN void mmi_heap_after_fork_in_child(void) {
 MMI_COLD void mmi_heap_start(void) {
 #if MMI_THREADS
     if (mmi_atomic_load(&mmi_heap_all.started) == 2) return;
+    MMI_PAUSE("not started yet");
     unsigned was = mmi_atomic_exchange(&mmi_heap_all.started, 1);
     if (was == 1) { // patience has an end: a fork's child may wait for a thread that is not there
         for (unsigned i = 0; i < 1000 && mmi_atomic_load(&mmi_heap_all.started) == 1; i++)
@@ -5901,6 +5907,7 @@ MMI_FN bool mmi_heap_resize_in_place(void *ptr, size_t old, size_t size) {
 // block intact, when there is no memory. `old` is its usable size.
 MMI_FN void *mmi_heap_resize(void *ptr, size_t old, size_t size) {
     bool small = size <= MMI_SMALL_MAX;
+    MMI_PAUSE("about to resize");
     if (mmi_heap_resize_in_place(ptr, old, size)) return ptr;
     void *block = small ? mmi_heap_alloc(size) : mmi_large_alloc_roomy(size);
     if (!block && !small && mmi_heap_scavenge()) block = mmi_large_alloc_roomy(size);
@@ -6487,6 +6494,7 @@ MMI_FN mmi_quarantine *mmi_watch_new_quarantine(memmgr_pool *pool) {
 MMI_FN void mmi_watch_make_quarantine(memmgr_pool *pool) {
     mmi_quarantine *made = mmi_watch_new_quarantine(pool);
     if (!made) return;
+    MMI_PAUSE("quarantine made");
     mmi_watch_enter(pool);
     mmi_quarantine *unused = mmi_watch_quarantine(pool);
     if (!pool && unused) {
@@ -6721,7 +6729,9 @@ MMI_INLINE memmgr_error mmi_watch_retire(memmgr_pool *pool, mmi_watched *block,
 // Takes a block from the program. False when another thread has just done that. Where two threads
 // do it at the same instant the raw block tells who was first.
 MMI_INLINE bool mmi_watch_claim(mmi_record *record, mmi_caller caller) {
+    MMI_PAUSE("about to claim a record");
     if (mmi_atomic_half(&record->state) != MMI_RECORD_LIVE) return false;
+    MMI_PAUSE("record seen LIVE");
     mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
     record->freed_file = caller.file;
     record->freed_line = caller.line;
