@@ -6470,6 +6470,20 @@ MMI_FN uintptr_t mmi_watch_seal(const mmi_quarantine *held) {
     return (uintptr_t)held ^ held->room * 31 ^ held->limit * 127;
 }
 
+// Does its list make sense? Else it was overwritten.
+MMI_FN bool mmi_watch_is_sound(const mmi_quarantine *held) {
+    return held->seal == mmi_watch_seal(held) && held->first < held->room &&
+           held->count <= held->room && held->bytes <= held->limit;
+}
+
+// The quarantine. One that was overwritten is given up, with the blocks that are in it: NULL.
+MMI_FN mmi_quarantine *mmi_watch_sound_quarantine(memmgr_pool *pool) {
+    mmi_quarantine *held = mmi_watch_quarantine(pool);
+    if (!held || mmi_watch_is_sound(held)) return held;
+    mmi_watch_set_quarantine(pool, NULL);
+    return NULL;
+}
+
 // A quarantine with nothing in it; NULL where there is no room for one.
 MMI_FN mmi_quarantine *mmi_watch_new_quarantine(memmgr_pool *pool) {
     size_t limit = mmi_watch_quarantine_bytes(pool), room = limit / 64;
@@ -6496,7 +6510,7 @@ MMI_FN void mmi_watch_make_quarantine(memmgr_pool *pool) {
     if (!made) return;
     MMI_PAUSE("quarantine made");
     mmi_watch_enter(pool);
-    mmi_quarantine *unused = mmi_watch_quarantine(pool);
+    mmi_quarantine *unused = mmi_watch_sound_quarantine(pool);
     if (!pool && unused) {
         unused = made; // another thread was faster
     } else {
@@ -6516,17 +6530,6 @@ MMI_FN size_t mmi_watch_limit(const memmgr_pool *pool) {
     size_t limit = held ? held->limit : 0;
     mmi_watch_leave(pool);
     return limit;
-}
-
-// The quarantine if its list makes sense. One that was overwritten is given up, with the blocks
-// that are in it: NULL.
-MMI_FN mmi_quarantine *mmi_watch_sound_quarantine(memmgr_pool *pool) {
-    mmi_quarantine *held = mmi_watch_quarantine(pool);
-    if (!held || (held->seal == mmi_watch_seal(held) && held->first < held->room &&
-                  held->count <= held->room && held->bytes <= held->limit))
-        return held;
-    mmi_watch_set_quarantine(pool, NULL);
-    return NULL;
 }
 
 // Is there room for a block? Then it is in.
@@ -6894,13 +6897,14 @@ MMI_FN size_t mmi_watch_held(const memmgr_pool *pool, size_t *bytes) {
     memmgr_block raw;
     mmi_watch_enter(pool);
     const mmi_quarantine *held = mmi_watch_quarantine(pool);
+    if (held && !mmi_watch_is_sound(held)) held = NULL;
     size_t blocks = held ? held->count + 1 : 0;
     *bytes = 0;
     if (held) {
         (void)mmi_watch_raw_find(pool, held, &raw);
         *bytes = raw.size;
     }
-    for (size_t i = 0; held && i < held->count && held->count <= held->room; i++) {
+    for (size_t i = 0; held && i < held->count; i++) {
         const mmi_record *record = held->items[(held->first + i) % held->room].record;
         if (mmi_watch_raw_find(pool, record, &raw) == MEMMGR_OK) *bytes += raw.size;
     }
