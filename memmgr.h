@@ -6579,11 +6579,16 @@ MMI_FN void mmi_watch_verify(const memmgr_pool *pool, mmi_record *record, size_t
     mmi_tool_close(block, record->requested);
 }
 
-// Lets a block go from quarantine.
+// Lets a block go from quarantine, if it is in it: the list may have been overwritten, or two
+// threads have freed the block at once and it stands there twice.
 MMI_FN void mmi_watch_let_go(memmgr_pool *pool, mmi_record *record, mmi_findings *found) {
     memmgr_block raw;
     if (mmi_watch_raw_find(pool, record, &raw) != MEMMGR_OK) return;
     mmi_watch_expose(record, raw.size);
+    if (mmi_record_is_valid(record) && mmi_atomic_half(&record->state) != MMI_RECORD_QUARANTINED) {
+        mmi_watch_hide(record, raw.size);
+        return;
+    }
     mmi_watch_verify(pool, record, raw.size, found);
     mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
     (void)mmi_watch_release(pool, record, raw.size);
