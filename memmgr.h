@@ -6174,10 +6174,10 @@ MMI_FN void mmi_watch_leave(const memmgr_pool *pool) {
 
 // --- what was found
 
-// Counts a misuse, and notes it. Returns its error. What there is no room for is left to be found
-// the next time: callers that look at several blocks stop then.
+// Counts a misuse, and notes it. Returns its error. Callers that look at several blocks stop when
+// there is no more room: the others are found the next time.
 MMI_COLD memmgr_error mmi_watch_note(mmi_findings *found, const memmgr_report *report) {
-    if (found->count == MMI_FINDINGS) return report->error;
+    MMI_ASSERT(found->count < MMI_FINDINGS);
     if (report->pool)
         ((memmgr_pool *)(uintptr_t)report->pool)->misuses++;
     else
@@ -6604,7 +6604,7 @@ MMI_FN bool mmi_watch_empty(memmgr_pool *pool, mmi_findings *found) {
 }
 
 // Takes a block that was freed into quarantine; the oldest make room. False when it is too large,
-// or there is no quarantine to be had.
+// or there is no quarantine to be had, or those that went have filled `found` but for one.
 MMI_FN bool mmi_watch_hold(memmgr_pool *pool, mmi_record *record, mmi_findings *found) {
     mmi_record *oldest;
     if (mmi_watch_limit(pool) <= mmi_watch_quarantine_bytes(pool) / 2)
@@ -6613,9 +6613,10 @@ MMI_FN bool mmi_watch_hold(memmgr_pool *pool, mmi_record *record, mmi_findings *
     if (limit == 0 || record->requested > limit) return false;
     mmi_atomic_half_store(&record->state, MMI_RECORD_QUARANTINED);
     while (!mmi_watch_push(pool, record)) {
-        if (mmi_watch_pop(pool, &oldest)) {
+        bool full = found->count + 1 >= MMI_FINDINGS;
+        if (!full && mmi_watch_pop(pool, &oldest)) {
             mmi_watch_let_go(pool, oldest, found);
-        } else if (mmi_watch_limit(pool) == 0) { // it has been overwritten
+        } else if (full || mmi_watch_limit(pool) == 0) { // or it has been overwritten
             mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
             return false;
         }
