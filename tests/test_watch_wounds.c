@@ -274,7 +274,7 @@ static void given_up(size_t *field, size_t value) {
     CHECK_EQUAL(drop(freed), MEMMGR_DOUBLE_FREE);
     CHECK_REPORTED(MEMMGR_DOUBLE_FREE);
     mmi_quarantine *other = mmi_watch_quarantine(pool);
-    CHECK(other != NULL && other != list && other->count == 1);
+    CHECK(other != NULL && other != list && other->count >= 1);
     for (size_t i = 0; i < HELD; i++)
         CHECK(live != held_blocks[i] && freed != held_blocks[i]);
     CHECK(pattern_holds(live, SIZE, 5));
