@@ -3373,7 +3373,7 @@ MMI_COLD uint32_t mmi_map_block_at(const mmi_entry *map, uint32_t granule) {
         at--;
     if (mmi_map_free_span(map + at)) return MMI_NONE;
     if (mmi_map_live_span(map + at)) {
-        if (entry >= at + mmi_map_span(map + at)) return MMI_NONE;
+        MMI_ASSERT(entry < at + mmi_map_span(map + at)); // its block's end is behind it
     } else if (entry != at || !(mmi_map_taken(map + at) >> mmi_map_bit(granule) & 1)) {
         return MMI_NONE;
     }
@@ -3663,8 +3663,7 @@ MMI_FN uint32_t mmi_segment_class_limit(size_t size) {
 
 // How many blocks a class may keep: the more the smaller they are, and the larger the segment.
 MMI_FN uint32_t mmi_segment_class_depth(uint32_t class_limit, uint32_t length) {
-    uint32_t depth = 4 * class_limit / length;
-    if (depth < MMI_CLASS_DEPTH_MIN) return MMI_CLASS_DEPTH_MIN;
+    uint32_t depth = MMI_CLASS_DEPTH_MIN * class_limit / length; // length <= class_limit
     return depth < MMI_CLASS_DEPTH_MAX ? depth : MMI_CLASS_DEPTH_MAX;
 }
 
@@ -3918,8 +3917,7 @@ MMI_FN bool mmi_search_good(mmi_segment *segment, const mmi_request *want, mmi_f
     if (want->alignment > MMI_GRANULE) length += (want->alignment >> MMI_GRANULE_SHIFT) - 1;
     if (length <= segment->granule_count) {
         unsigned code = mmi_index_code((uint32_t)length);
-        unsigned last = mmi_index_code_for((uint32_t)length);
-        for (; code <= last && code <= MMI_CODE_MAX; code++) {
+        for (; code <= MMI_CODE_MAX; code++) { // twice at most
             uint32_t entry = mmi_index_find(segment, code);
             if (entry == MMI_NONE) break;
             if (mmi_search_entry(segment, entry, want, found)) return true;
@@ -4027,14 +4025,14 @@ MMI_INLINE bool mmi_class_keep(mmi_segment *segment, uint32_t block, uint32_t le
     return true;
 }
 
-// How many blocks a class that has run dry asks for at once: an entry's worth, half its stack at
-// most.
+// How many blocks a class that has run dry asks for at once: an entry's worth, which is never more
+// than half its stack.
 MMI_FN uint32_t mmi_class_batch(const mmi_segment *segment, uint32_t length) {
     if (length > segment->class_limit) return 1;
     const mmi_class *kept = mmi_segment_class(segment, length);
     if (kept->count != 0) return 1;
-    uint32_t count = MMI_ENTRY_GRANULES / length, half = kept->depth / 2u;
-    if (count > half) count = half;
+    uint32_t count = MMI_ENTRY_GRANULES / length;
+    MMI_ASSERT(count <= kept->depth / 2u);
     return count > 1 ? count : 1;
 }
 
@@ -4882,7 +4880,8 @@ MMI_FN void *mmi_arena_meta(size_t size) {
     size = mmi_align_up(size, 64);
     if (size > (size_t)(mmi_arena_all.meta_end - mmi_arena_all.meta)) {
         size_t least = mmi_align_up(size + 64, MMI_UNIT), map = MMI_META;
-        char *memory = least < map ? (char *)mmi_os_map(map) : NULL;
+        MMI_ASSERT(least < map);
+        char *memory = (char *)mmi_os_map(map);
         if (!memory) memory = (char *)mmi_os_map(map = least);
         if (!memory) return NULL;
         ((void **)(void *)memory)[0] = mmi_arena_all.meta_maps;
@@ -4969,6 +4968,7 @@ MMI_FN mmi_slab *mmi_arena_find(uintptr_t address) {
         uintptr_t base = mmi_atomic_word(&arena->base);
         size_t number = (address - base) >> MMI_UNIT_SHIFT;
         if (number >= mmi_atomic_word_acquire(&arena->fresh)) continue;
+        MMI_PAUSE("unit of an arena seen");
         if (mmi_atomic_word(&arena->base) == base) return &arena->units[number];
     }
     return NULL;
@@ -5424,17 +5424,19 @@ MMI_FN void mmi_heap_shed(mmi_heap *heap, mmi_bin *bin, size_t count) {
 // one of them sees what the other did. Whatever happens to the slab meanwhile, to be told once too
 // often does no harm.
 MMI_FN void mmi_heap_tell(mmi_slab *slab) {
+    MMI_PAUSE("seen that nobody has told");
     while (!mmi_atomic_byte_exchange(&slab->told, 1)) {
         mmi_heap *owner = mmi_heap_owner(slab);
         if (owner) {
-            MMI_PAUSE("about to tell the owner");
             uintptr_t *told = &owner->told[mmi_atomic_half(&slab->size_index)];
             uintptr_t first = mmi_atomic_word(told);
+            MMI_PAUSE("about to tell the owner");
             do
                 slab->told_next = (mmi_slab *)first;
             while (!mmi_atomic_word_replace(told, &first, (uintptr_t)slab));
             return;
         }
+        MMI_PAUSE("nobody to tell");
         (void)mmi_atomic_byte_exchange(&slab->told, 0);
         mmi_atomic_fence();
         if (!mmi_heap_owner(slab)) return;
@@ -5624,6 +5626,7 @@ MMI_FN bool mmi_heap_get_slab(mmi_heap *heap, mmi_bin *bin, size_t asked) {
     mmi_slab *slab = mmi_heap_adopt_slab(size_index, asked);
     if (!slab && !mmi_arena_has_idle()) {
         mmi_lock_release(&mmi_arena_lock);
+        MMI_PAUSE("no idle unit");
         mmi_heap_collect_all(heap);
         (void)mmi_heap_drain_parked(asked);
         if (bin->partial) return true;
@@ -5643,12 +5646,12 @@ MMI_FN bool mmi_heap_refill(mmi_heap *heap, mmi_bin *bin) {
     if (heap->issued >= heap->visit_at) mmi_heap_visit(heap);
     if (!bin->partial) mmi_heap_collect(heap, (unsigned)(bin - heap->bins));
     if (!bin->partial && !mmi_heap_get_slab(heap, bin, MMI_PARKED_ASKED)) {
+        MMI_PAUSE("no memory");
         (void)mmi_heap_scavenge();
         if (!bin->partial && !mmi_heap_get_slab(heap, bin, MMI_PARKED_MOST)) return false;
     }
     mmi_slab *slab = bin->partial;
-    unsigned take = (unsigned)(bin->limit - bin->bottom) / 4;
-    if (take == 0) take = 1;
+    unsigned take = (unsigned)(bin->limit - bin->bottom) / 4; // MMI_BIN_DEPTH_LEAST is 4
     if (take > slab->free_count) take = slab->free_count;
     mmi_slab_take(slab, bin, take);
     if (slab->free_count == 0) mmi_heap_unlist(slab);
@@ -5741,6 +5744,7 @@ MMI_FN void mmi_heap_after_fork_in_child(void) {
 MMI_COLD void mmi_heap_start(void) {
 #if MMI_THREADS
     if (mmi_atomic_load(&mmi_heap_all.started) == 2) return; // and what was prepared is known
+    MMI_PAUSE("not started yet");
     unsigned was = mmi_atomic_exchange(&mmi_heap_all.started, 1);
     if (was == 1) { // patience has an end: a fork's child may wait for a thread that is not there
         for (unsigned i = 0; i < 1000 && mmi_atomic_load(&mmi_heap_all.started) == 1; i++)
@@ -5850,7 +5854,8 @@ MMI_COLD void *mmi_heap_alloc_slow(size_t size) {
     if (!heap) return mmi_heap_failed();
     mmi_bin *bin = mmi_slab_bin(heap, size);
     void *block = NULL;
-    if (bin->top != bin->bottom || mmi_heap_refill(heap, bin)) block = mmi_heap_pop(bin);
+    MMI_ASSERT(bin->top == bin->bottom);
+    if (mmi_heap_refill(heap, bin)) block = mmi_heap_pop(bin);
     if (gone) mmi_heap_thread_ends(heap);
     return block ? block : mmi_heap_failed();
 }
@@ -5931,8 +5936,9 @@ MMI_COLD memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
     }
     mmi_bin *bin = slab->bin;
     mmi_item item = {ptr, state};
+    MMI_ASSERT(bin->top == bin->limit); // else it would have been pushed
     mmi_atomic_byte_store(state, MMI_STATE_CACHED);
-    if (bin->top == bin->limit) mmi_heap_shed(owner, bin, (size_t)(bin->limit - bin->bottom) / 2);
+    mmi_heap_shed(owner, bin, (size_t)(bin->limit - bin->bottom) / 2);
     *bin->top++ = item;
     return MEMMGR_OK;
 }
@@ -6031,6 +6037,7 @@ MMI_FN bool mmi_heap_resize_in_place(void *ptr, size_t old, size_t size) {
 // block intact, when there is no memory. `old` is its usable size.
 MMI_FN void *mmi_heap_resize(void *ptr, size_t old, size_t size) {
     bool small = size <= MMI_SMALL_MAX;
+    MMI_PAUSE("about to resize");
     if (mmi_heap_resize_in_place(ptr, old, size)) return ptr;
     void *block = small ? mmi_heap_alloc(size) : mmi_large_alloc_roomy(size);
     if (!block && !small && mmi_heap_scavenge()) block = mmi_large_alloc_roomy(size);
@@ -6313,10 +6320,10 @@ MMI_FN void mmi_watch_leave(const memmgr_pool *pool) {
 
 // --- what was found
 
-// Counts a misuse, and notes it. Returns its error. What there is no room for is left to be found
-// the next time: callers that look at several blocks stop then.
+// Counts a misuse, and notes it. Returns its error. Callers that look at several blocks stop when
+// there is no more room: the others are found the next time.
 MMI_COLD memmgr_error mmi_watch_note(mmi_findings *found, const memmgr_report *report) {
-    if (found->count == MMI_FINDINGS) return report->error;
+    MMI_ASSERT(found->count < MMI_FINDINGS);
     if (report->pool)
         ((memmgr_pool *)(uintptr_t)report->pool)->misuses++;
     else
@@ -6399,11 +6406,11 @@ MMI_FN memmgr_error mmi_watch_raw_free(memmgr_pool *pool, void *raw) {
 
 MMI_FN bool mmi_watch_raw_resize(memmgr_pool *pool, const memmgr_block *raw, size_t size) {
     void *address = (void *)(uintptr_t)raw->address;
-    mmi_live live;
+    mmi_live live = {NULL, 0, 0};
     size_t length = mmi_pool_granules(size);
     if (!pool) return mmi_heap_resize_in_place(address, raw->size, size);
-    return length <= MMI_GRANULES_MAX && mmi_pool_locate(pool, address, &live) == MEMMGR_OK &&
-           mmi_pool_resize(pool, &live, (uint32_t)length);
+    (void)mmi_pool_locate(pool, address, &live); // it has been found before
+    return length <= MMI_GRANULES_MAX && mmi_pool_resize(pool, &live, (uint32_t)length);
 }
 
 // Lets memmgr look at a record and the guards in spite of a tool; and nobody.
@@ -6441,10 +6448,9 @@ typedef struct {
 // another thread may be about to use the memory.
 MMI_COLD bool mmi_watch_find_freed(const memmgr_pool *pool, const void *ptr, mmi_record *copy) {
     memmgr_block raw;
-    for (unsigned shift = MMI_GRANULE_SHIFT; shift < 8 * sizeof(size_t) - 2; shift++) {
+    unsigned most = mmi_bits_lowest((mmi_word)(uintptr_t)ptr); // a granule's address: never 0
+    for (unsigned shift = MMI_GRANULE_SHIFT; shift <= most; shift++) {
         const char *at = (const char *)ptr - mmi_record_front(shift);
-        if ((uintptr_t)ptr & (((uintptr_t)1 << shift) - 1)) break;
-        if ((uintptr_t)at > (uintptr_t)ptr) break;
         if (mmi_watch_raw_find(pool, at, &raw) != MEMMGR_DOUBLE_FREE) continue; // not free memory
         mmi_tool_open(at, MMI_RECORD_SIZE);
         mmi_bytes_copy(copy, at, sizeof *copy);
@@ -6554,7 +6560,8 @@ MMI_COLD memmgr_error mmi_watch_mend(const memmgr_pool *pool, mmi_watched *block
     mmi_record_rewrite(block->record, block->raw.size, block->shift);
     (void)mmi_watch_raw_find(pool, (const char *)block->raw.address - 1, &before);
     mmi_record *record = (mmi_record *)(uintptr_t)before.address;
-    bool recorded = record && before.size >= MMI_FRONT + MMI_GUARD;
+    bool recorded = record != NULL;
+    MMI_ASSERT(!recorded || before.size >= MMI_FRONT + MMI_GUARD); // as all blocks have records
     if (recorded) mmi_watch_expose(record, before.size);
     if (recorded && mmi_record_is_valid(record) && !mmi_record_guards_hold(record, &offset))
         damaged = record;
@@ -6609,6 +6616,20 @@ MMI_FN uintptr_t mmi_watch_seal(const mmi_quarantine *held) {
     return (uintptr_t)held ^ held->room * 31 ^ held->limit * 127;
 }
 
+// Does its list make sense? Else it was overwritten.
+MMI_FN bool mmi_watch_is_sound(const mmi_quarantine *held) {
+    return held->seal == mmi_watch_seal(held) && held->first < held->room &&
+           held->count <= held->room && held->bytes <= held->limit;
+}
+
+// The quarantine. One that was overwritten is given up, with the blocks that are in it: NULL.
+MMI_FN mmi_quarantine *mmi_watch_sound_quarantine(memmgr_pool *pool) {
+    mmi_quarantine *held = mmi_watch_quarantine(pool);
+    if (!held || mmi_watch_is_sound(held)) return held;
+    mmi_watch_set_quarantine(pool, NULL);
+    return NULL;
+}
+
 // A quarantine with nothing in it; NULL where there is no room for one.
 MMI_FN mmi_quarantine *mmi_watch_new_quarantine(memmgr_pool *pool) {
     size_t limit = mmi_watch_quarantine_bytes(pool), room = limit / 64;
@@ -6633,8 +6654,9 @@ MMI_FN mmi_quarantine *mmi_watch_new_quarantine(memmgr_pool *pool) {
 MMI_FN void mmi_watch_make_quarantine(memmgr_pool *pool) {
     mmi_quarantine *made = mmi_watch_new_quarantine(pool);
     if (!made) return;
+    MMI_PAUSE("quarantine made");
     mmi_watch_enter(pool);
-    mmi_quarantine *unused = mmi_watch_quarantine(pool);
+    mmi_quarantine *unused = mmi_watch_sound_quarantine(pool);
     if (!pool && unused) {
         unused = made; // another thread was faster
     } else {
@@ -6654,17 +6676,6 @@ MMI_FN size_t mmi_watch_limit(const memmgr_pool *pool) {
     size_t limit = held ? held->limit : 0;
     mmi_watch_leave(pool);
     return limit;
-}
-
-// The quarantine if its list makes sense. One that was overwritten is given up, with the blocks
-// that are in it: NULL.
-MMI_FN mmi_quarantine *mmi_watch_sound_quarantine(memmgr_pool *pool) {
-    mmi_quarantine *held = mmi_watch_quarantine(pool);
-    if (!held || (held->seal == mmi_watch_seal(held) && held->first < held->room &&
-                  held->count <= held->room && held->bytes <= held->limit))
-        return held;
-    mmi_watch_set_quarantine(pool, NULL);
-    return NULL;
 }
 
 // Is there room for a block? Then it is in.
@@ -6714,11 +6725,15 @@ MMI_FN void mmi_watch_verify(const memmgr_pool *pool, mmi_record *record, size_t
     mmi_tool_close(block, record->requested);
 }
 
-// Lets a block go from quarantine.
+// Lets a block go from quarantine, if it is in it: the list may have been overwritten.
 MMI_FN void mmi_watch_let_go(memmgr_pool *pool, mmi_record *record, mmi_findings *found) {
     memmgr_block raw;
     if (mmi_watch_raw_find(pool, record, &raw) != MEMMGR_OK) return;
     mmi_watch_expose(record, raw.size);
+    if (mmi_record_is_valid(record) && mmi_atomic_half(&record->state) != MMI_RECORD_QUARANTINED) {
+        mmi_watch_hide(record, raw.size);
+        return;
+    }
     mmi_watch_verify(pool, record, raw.size, found);
     mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
     (void)mmi_watch_release(pool, record, raw.size);
@@ -6734,7 +6749,7 @@ MMI_FN bool mmi_watch_empty(memmgr_pool *pool, mmi_findings *found) {
 }
 
 // Takes a block that was freed into quarantine; the oldest make room. False when it is too large,
-// or there is no quarantine to be had.
+// or there is no quarantine to be had, or those that went have filled `found` but for one.
 MMI_FN bool mmi_watch_hold(memmgr_pool *pool, mmi_record *record, mmi_findings *found) {
     mmi_record *oldest;
     if (mmi_watch_limit(pool) <= mmi_watch_quarantine_bytes(pool) / 2)
@@ -6743,9 +6758,10 @@ MMI_FN bool mmi_watch_hold(memmgr_pool *pool, mmi_record *record, mmi_findings *
     if (limit == 0 || record->requested > limit) return false;
     mmi_atomic_half_store(&record->state, MMI_RECORD_QUARANTINED);
     while (!mmi_watch_push(pool, record)) {
-        if (mmi_watch_pop(pool, &oldest)) {
+        bool full = found->count + 1 >= MMI_FINDINGS;
+        if (!full && mmi_watch_pop(pool, &oldest)) {
             mmi_watch_let_go(pool, oldest, found);
-        } else if (mmi_watch_limit(pool) == 0) { // it has been overwritten
+        } else if (full || mmi_watch_limit(pool) == 0) { // or it has been overwritten
             mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
             return false;
         }
@@ -6827,9 +6843,10 @@ MMI_INLINE void *mmi_watch_alloc(memmgr_pool *pool, size_t alignment, size_t siz
         block = NULL;
     else if (mmi_watch_flags(pool) & MMI_RECORDED)
         block = mmi_watch_make(pool, alignment, size, caller, found);
-    else if ((block = mmi_watch_raw_alloc(pool, alignment, size)) != NULL &&
-             mmi_watch_raw_find(pool, block, &raw) == MEMMGR_OK)
+    else if ((block = mmi_watch_raw_alloc(pool, alignment, size)) != NULL) {
+        (void)mmi_watch_raw_find(pool, block, &raw); // for its size
         mmi_watch_fill(pool, (char *)block, raw.size, zeroed);
+    }
     if (block && (mmi_watch_flags(pool) & MMI_RECORDED))
         mmi_watch_fill(pool, (char *)block, size, zeroed);
     if (MMI_UNLIKELY(mmi_watch_is_traced(pool)))
@@ -6868,8 +6885,9 @@ MMI_INLINE memmgr_error mmi_watch_retire(memmgr_pool *pool, mmi_watched *block,
 // Takes a block from the program. False when another thread has just done that: else both would
 // put it into quarantine. A pool's lock keeps them apart.
 MMI_INLINE bool mmi_watch_claim(const memmgr_pool *pool, mmi_record *record, mmi_caller caller) {
+    MMI_PAUSE("about to claim a record");
     if (mmi_atomic_half(&record->state) != MMI_RECORD_LIVE) return false;
-    MMI_PAUSE("record is live");
+    MMI_PAUSE("record seen LIVE");
     if (pool)
         mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
     else if (!mmi_atomic_half_claim(&record->state, MMI_RECORD_LIVE, MMI_RECORD_FREED))
@@ -7035,10 +7053,14 @@ MMI_FN size_t mmi_watch_held(const memmgr_pool *pool, size_t *bytes) {
     memmgr_block raw;
     mmi_watch_enter(pool);
     const mmi_quarantine *held = mmi_watch_quarantine(pool);
+    if (held && !mmi_watch_is_sound(held)) held = NULL;
     size_t blocks = held ? held->count + 1 : 0;
     *bytes = 0;
-    if (held && mmi_watch_raw_find(pool, held, &raw) == MEMMGR_OK) *bytes = raw.size;
-    for (size_t i = 0; held && i < held->count && held->count <= held->room; i++) {
+    if (held) {
+        (void)mmi_watch_raw_find(pool, held, &raw);
+        *bytes = raw.size;
+    }
+    for (size_t i = 0; held && i < held->count; i++) {
         const mmi_record *record = held->items[(held->first + i) % held->room].record;
         if (mmi_watch_raw_find(pool, record, &raw) == MEMMGR_OK) *bytes += raw.size;
     }
@@ -7267,20 +7289,19 @@ MMI_FN bool mmi_stats_run_valid(const mmi_segment *segment, uint32_t at, uint32_
     for (uint32_t i = first; i < behind; i++) {
         bool marked = behind - first >= 2 && (i == first || i == behind - 1);
         mmi_word used = marked ? mmi_map_span_mark(behind - first, MMI_SPAN_FREE) : 0;
-        if (map[i].start != 0 || map[i].used != used) return false;
+        if (map[i].used != used) return false; // start bits would have ended the run
     }
     return true;
 }
 
-// Is the map of a segment a row of blocks, and of runs none of which touch?
+// Is the map of a segment a row of blocks and runs?
 MMI_FN bool mmi_stats_map_valid(const mmi_segment *segment, mmi_audit *audit) {
     const mmi_entry *map = mmi_map_of(segment);
     uint32_t at = 0, length;
-    for (bool after_run = false; at < segment->granule_count; at += length) {
+    for (; at < segment->granule_count; at += length) {
         length = mmi_map_run_end(map, at) - at;
         if (length != 0) {
-            if (after_run || !mmi_stats_run_valid(segment, at, at + length)) return false;
-            after_run = true;
+            if (!mmi_stats_run_valid(segment, at, at + length)) return false;
             continue;
         }
         bool live = mmi_map_is_live(map, at);
@@ -7289,7 +7310,6 @@ MMI_FN bool mmi_stats_map_valid(const mmi_segment *segment, mmi_audit *audit) {
         audit->live_blocks += live;
         audit->used += live ? length : 0;
         audit->kept_blocks += !live;
-        after_run = false;
     }
     return at == segment->granule_count;
 }

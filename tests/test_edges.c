@@ -400,6 +400,39 @@ static void test_edges_size_for(void) {
     CHECK_EQUAL(memmgr_pool_size_for(longest * 16 - 16, longest * 16 - 16), 0);
 }
 
+// A segment has at most 64 GiB, of however much; and runs of more than 939 MiB are all of one code.
+// Nothing of it is touched, so it costs addresses only.
+static void test_edges_beyond_64_gib(void) {
+#if defined(USE_MEMORY_MGR) && !defined(MEMMGR_NO_OS) && !defined(MEMMGR_SMALL) &&                 \
+    SIZE_MAX > 0xFFFFFFFF
+    const size_t gib = (size_t)1 << 30;
+    memmgr_stats stats;
+    reports_start();
+    if (mmi_tool_is_there()) return; // it would be told of all of it
+    pool = memmgr_pool_create(66 * gib, NULL);
+    if (!pool) return; // a system that does not give away what it has not
+    size_t most = memmgr_pool_largest_free(pool);
+    CHECK(most > 63 * gib && most <= 64 * gib);
+    for (int round = 0; round < 2; round++) {
+        char *block = (char *)memmgr_pool_alloc(pool, 60 * gib);
+        REQUIRE(block != NULL);
+        CHECK_EQUAL(memmgr_pool_usable_size(pool, block), 60 * gib);
+        CHECK(kept(memmgr_pool_alloc(pool, 5 * gib)) == NULL);
+        char *other = (char *)memmgr_pool_alloc(pool, 3 * gib);
+        CHECK(other == block + 60 * gib);
+        CHECK_EQUAL(memmgr_pool_free(pool, block), MEMMGR_OK);
+        CHECK_EQUAL(memmgr_pool_free(pool, block), MEMMGR_DOUBLE_FREE);
+        CHECK_REPORTED(MEMMGR_DOUBLE_FREE);
+        CHECK_EQUAL(memmgr_pool_free(pool, other), MEMMGR_OK);
+    }
+    memmgr_pool_stats(pool, &stats);
+    CHECK_EQUAL(stats.failures, 2);
+    CHECK_EQUAL(stats.largest_free, most);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    CHECK_SILENT();
+#endif
+}
+
 static const test_case tests[] = {
     TEST(test_edges_small_sizes),
     TEST(test_edges_large_sizes),
@@ -416,6 +449,7 @@ static const test_case tests[] = {
     TEST(test_edges_no_pool),
     TEST(test_edges_null_arguments),
     TEST(test_edges_size_for),
+    TEST(test_edges_beyond_64_gib),
 };
 
 int main(int argc, char **argv) { return TEST_MAIN(tests, argc, argv); }
