@@ -2349,6 +2349,7 @@ MMI_COLD void mmi_lock_wait(mmi_lock *lock) {
     do {
         for (unsigned spins = 0; mmi_atomic_load(&lock->held); spins++)
             if (spins >= 64) mmi_os_yield();
+        MMI_PAUSE("lock is free");
     } while (mmi_atomic_exchange(&lock->held, 1));
 }
 
@@ -6196,7 +6197,7 @@ MMI_FN memmgr_error mmi_heap_find(const void *ptr, mmi_live *block, memmgr_block
     return error;
 }
 
-MMI_FN size_t mmi_heap_serial(void) { return mmi_heap_pool ? mmi_heap_pool->allocations : 0; }
+MMI_FN size_t mmi_heap_serial(void) { return mmi_heap_pool->allocations; } // there is a block
 
 // There are no short ways.
 MMI_INLINE bool mmi_heap_is_live(const void *ptr) {

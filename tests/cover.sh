@@ -142,6 +142,7 @@ list_smoke()
     done
     job smoke.valgrind valgrind $on -DMEMMGR_DEBUG
     job smoke.valgrind.lock valgrind $on '-DMEMMGR_LOCK()=(void)0' '-DMEMMGR_UNLOCK()=(void)0'
+    job smoke.strict strict $on $one
     job smoke.huge smoke $on -DMEMMGR_HUGE_PAGES
     job smoke.no_os smoke $on -DMEMMGR_NO_OS
     job smoke.no_os.one smoke $on $bare
@@ -206,6 +207,9 @@ run_job()
         COUNTING=atomic
         export COUNTING
         build "$@" && runs "$program" 5
+        ;;
+    strict) # -pthread would make the C library show what standard C does not have
+        "$out/cc" -std=c99 "$@" -o "$program" tests/smoke.c && runs "$program"
         ;;
     script) CC=$out/cc CXX=$out/cxx CFLAGS=-O0 runs sh "$1" ;;
     plugin)

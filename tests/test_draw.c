@@ -392,6 +392,24 @@ static void test_draw_sites_table(void) {
         CHECK(sites.table[i - 1].bytes >= sites.table[i].bytes && sites.table[i].place != NULL);
 }
 
+// Code that calls is told apart by its address alone, however full the table is.
+static void test_draw_sites_of_code(void) {
+    static mmi_sites sites;
+    fake_start();
+    for (uintptr_t i = 0; i < 2 * MMI_SITE_MOST; i++)
+        fake_caller(0x400000 + 5 * (i % MMI_SITE_MOST), 1 + i % MMI_SITE_MOST);
+    mmi_site_open(&sites);
+    CHECK(fake_walk(&fake, mmi_site_note, &sites));
+    mmi_site_sort(&sites);
+    CHECK_EQUAL(sites.count, MMI_SITE_MOST);
+    CHECK_EQUAL(sites.others.blocks, 0);
+    for (uintptr_t i = 0; i < MMI_SITE_MOST; i++) { // the largest first
+        const mmi_site *site = &sites.table[MMI_SITE_MOST - 1 - i];
+        CHECK(site->place == (const void *)(0x400000 + 5 * i));
+        CHECK(site->blocks == 2 && site->bytes == 2 * (i + 1));
+    }
+}
+
 // More blocks than can be counted: the count stays at the most, the bytes are still right.
 static void test_draw_sites_of_too_many_blocks(void) {
     static mmi_sites sites;
@@ -789,6 +807,7 @@ static const test_case tests[] = {
     TEST(test_draw_colour),
     TEST(test_draw_sites_in_text),
     TEST(test_draw_sites_table),
+    TEST(test_draw_sites_of_code),
     TEST(test_draw_sites_of_too_many_blocks),
     TEST(test_draw_largest_class),
     TEST(test_draw_svg),

@@ -743,6 +743,36 @@ static void test_holes_once_in_quarantine(void) {
 }
 #endif
 
+// A thread that waits for a lock sees that it is free, and another is faster: it waits on.
+static mmi_lock contended;
+static bool was_inside;
+
+static void wait_and_pass_through(void *ctx) {
+    stop_at = (const char *)ctx;
+    mmi_lock_wait(&contended);
+    was_inside = true;
+    mmi_lock_release(&contended);
+}
+
+static void test_holes_lock_taken_by_a_third(void) {
+    char point[] = "lock is free";
+    servant waiting;
+    start();
+    servant_start(&waiting);
+    was_inside = false;
+    servant_begin(&waiting, wait_and_pass_through, point);
+    sem_wait(&arrived);
+    mmi_lock_acquire(&contended);
+    sem_post(&go_on);
+    for (int i = 0; i < 200; i++)
+        sched_yield();
+    CHECK(!was_inside);
+    mmi_lock_release(&contended);
+    servant_wait(&waiting);
+    CHECK(was_inside);
+    servant_stop(&waiting);
+}
+
 static const test_case tests[] = {
     TEST(test_holes_owner_sees_a_claim),
     TEST(test_holes_two_free_at_once),
@@ -758,6 +788,7 @@ static const test_case tests[] = {
     TEST(test_holes_freed_while_resized),
     TEST(test_holes_unit_cut_anew_when_size_is_seen),
     TEST(test_holes_unit_cut_anew_before_the_claim),
+    TEST(test_holes_lock_taken_by_a_third),
     TEST(test_holes_handed_out_before_a_late_free),
     TEST(test_holes_and_freed_before_a_late_free),
 #ifndef MEMMGR_NO_WATCH // the last: calls stay watched
