@@ -83,10 +83,11 @@ list_jobs()
     job test_watch.threaded threaded tests/test_watch.c $on
     job test_trace.plain plain tests/test_trace.c $on
     job test_trace.threaded threaded tests/test_trace.c $on
-    for name in threads fork general lock regress holes; do
+    for name in threads fork general lock regress holes scarce; do
         job test_$name atomic tests/test_$name.c $on
     done
-    for name in model pool misuse edges grow strategy draw report bound exhaustion; do
+    for name in model pool misuse edges grow strategy draw report bound exhaustion damage \
+        watch_wounds; do
         job test_$name program tests/test_$name.c $on
     done
     for file in tests/test_*.c; do
@@ -103,6 +104,8 @@ list_jobs()
         job test_$name.32 program tests/test_$name.c $on -m32
         job test_$name.32.off program tests/test_$name.c -m32
     done
+    job test_damage.no_os program tests/test_damage.c $on $bare
+    job test_watch_wounds.asan program tests/test_watch_wounds.c $on -fsanitize=address
     job corpus.debug program tests/corpus/corpus.c $on -DMEMMGR_DEBUG
     job corpus program tests/corpus/corpus.c $on
     job stress stress tests/stress_threads.c $on
