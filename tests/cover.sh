@@ -106,6 +106,7 @@ list_jobs()
     done
     job test_damage.no_os program tests/test_damage.c $on $bare
     job test_watch_wounds.asan program tests/test_watch_wounds.c $on -fsanitize=address
+    job test_no_room program tests/test_no_room.c $on
     job corpus.debug program tests/corpus/corpus.c $on -DMEMMGR_DEBUG
     job corpus program tests/corpus/corpus.c $on
     job stress stress tests/stress_threads.c $on
