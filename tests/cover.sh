@@ -83,11 +83,11 @@ list_jobs()
     job test_watch.threaded threaded tests/test_watch.c $on
     job test_trace.plain plain tests/test_trace.c $on
     job test_trace.threaded threaded tests/test_trace.c $on
-    for name in threads fork general lock regress holes single os exit exit_call; do
+    for name in threads fork general lock regress holes scarce single os exit exit_call; do
         job test_$name atomic tests/test_$name.c $on
     done
     for name in model pool misuse edges grow strategy draw report bound exhaustion base os_none \
-        trace_clock; do
+        trace_clock damage watch_wounds; do
         job test_$name program tests/test_$name.c $on
     done
     for file in tests/test_*.c; do
@@ -110,6 +110,9 @@ list_jobs()
         job test_$name.32 program tests/test_$name.c $on -m32
         job test_$name.32.off program tests/test_$name.c -m32
     done
+    job test_damage.no_os program tests/test_damage.c $on $bare
+    job test_watch_wounds.asan program tests/test_watch_wounds.c $on -fsanitize=address
+    job test_no_room program tests/test_no_room.c $on
     job corpus.debug program tests/corpus/corpus.c $on -DMEMMGR_DEBUG
     job corpus program tests/corpus/corpus.c $on
     job stress stress tests/stress_threads.c $on

@@ -14,7 +14,7 @@ enum {
     TRACK = MEMMGR_POOL_TRACK,
     GUARD = MEMMGR_POOL_GUARD,
     KEEP = MEMMGR_POOL_QUARANTINE,
-    FRONT = 8 * sizeof(void *), // a record and a guard
+    FRONT = sizeof(void *) == 8 ? 64 : 48, // a record and a guard
     POOL_SIZE = 65536
 };
 
