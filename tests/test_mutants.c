@@ -552,6 +552,21 @@ static void heap_of_few(void) {
     heap_add_tracked("two.c", 3, 50, 64);
 }
 
+// One cell more than a row of the SVG has; of the text it is three rows.
+static void heap_of_edges(void) {
+    heap_start();
+    heap_add(true, 16 * 64, 0, 0);
+    heap_add(true, 16 * 65, 0, 0);
+}
+
+// Memory of which only the size is known, before and behind some whose address is.
+static void heap_of_unknown(void) {
+    heap_start();
+    heap_add(true, 16 * 80, 0, 0)->address = NULL;
+    heap_add(true, 16 * 60, 0, 0);
+    heap_add(false, 16 * 70, 0, 0)->address = NULL;
+}
+
 // Nothing at all.
 static void heap_of_nothing(void) { heap_start(); }
 
@@ -560,10 +575,9 @@ typedef struct {
     void (*make)(void);
 } heap_kind;
 
-static const heap_kind heaps[] = {{"tones", heap_of_tones},
-                                  {"sites", heap_of_sites},
-                                  {"few", heap_of_few},
-                                  {"nothing", heap_of_nothing}};
+static const heap_kind heaps[] = {{"tones", heap_of_tones},     {"sites", heap_of_sites},
+                                  {"few", heap_of_few},         {"edges", heap_of_edges},
+                                  {"unknown", heap_of_unknown}, {"nothing", heap_of_nothing}};
 
 enum { HEAPS = sizeof heaps / sizeof heaps[0] };
 
@@ -609,6 +623,20 @@ static void check_pictures(int kind) {
         heap_draw(kind);
         if (!written_is(pictures[i][kind])) printf("        in the heap of %s\n", heaps[i].name);
     }
+}
+
+// Classes and tones take their upper bounds in, and end with one for all that is larger.
+static void test_mutants_draw_classes(void) {
+    for (unsigned i = 0; i < MMI_DRAW_CLASSES - 1; i++) {
+        CHECK_EQUAL(mmi_draw_class((size_t)16 << i), i);
+        CHECK_EQUAL(mmi_draw_class(((size_t)16 << i) + 1), i + 1);
+    }
+    CHECK_EQUAL(mmi_draw_class(SIZE_MAX), MMI_DRAW_CLASSES - 1);
+    for (unsigned i = 0; i < MMI_DRAW_TONES - 1; i++) {
+        CHECK_EQUAL(mmi_draw_tone((size_t)64 << 2 * i), i);
+        CHECK_EQUAL(mmi_draw_tone(((size_t)64 << 2 * i) + 1), i + 1);
+    }
+    CHECK_EQUAL(mmi_draw_tone(SIZE_MAX), MMI_DRAW_TONES - 1);
 }
 
 static void test_mutants_draw_text_to_the_byte(void) { check_pictures(KIND_TEXT); }
@@ -2101,6 +2129,7 @@ static const test_case tests[] = {
     TEST(test_mutants_leaks_untracked),
     TEST(test_mutants_leaks_by_site),
 #ifndef NO_PICTURES
+    TEST(test_mutants_draw_classes),
     TEST(test_mutants_draw_text_to_the_byte),
     TEST(test_mutants_draw_colour_to_the_byte),
     TEST(test_mutants_draw_svg_to_the_byte),
