@@ -14,7 +14,9 @@ constants outside of functions are compiled one by one.
 
 Which tests reach a mutant is measured first, with the unchanged functions: a mark before every
 statement, in a file that is mapped and shared, so that marks of children and of programs that
-abort count. A mutant's tests run one after the other, the fastest first, until one fails.
+abort count. A mutant's tests run program by program, first those that are quick and have killed
+others, until one fails; it must fail twice. Slow tests, and programs in rarer settings, are for what
+no other test reaches.
 
 A survivor is compiled alone, and is equivalent, and not counted, if the object code in all settings
 is the unchanged file's. The others are survivors; mutants.txt says of each why it may be one. What
@@ -50,7 +52,7 @@ QUICK_CC = ['clang'] if shutil.which('clang') else CC
 SAMPLE = 460
 SHORT_SAMPLE = 12
 LEAST_KILLED = 90          # percent
-SLOW = .25                 # seconds of processor time: a test that is not among the first
+SLOW = 1                   # seconds of processor time: a test that is not among the first
 LEAST_SECONDS = 5          # of a test's time limit, which is ten times what it takes
 DATA_LIMIT = 4 << 30       # bytes that a process may write to
 FILE_LIMIT = 256 << 20
@@ -178,7 +180,8 @@ class Header:
         """All of them, in the order of the file."""
         found = []
         for function in self.functions:
-            if function.room not in NO_CODE and self.tokens[function.first].at > self.implementation:
+            at = self.tokens[function.first].at
+            if function.room not in NO_CODE and at > self.implementation:
                 Mutator(self, function, found).function_body()
         names = set()
         for i in self.between:
@@ -372,10 +375,9 @@ class Mutator:
             return
         if self.is_inside_parentheses(i) or token.text in NO_STATEMENT or token.text in NOT_RUN:
             return
-        begins = (token.kind == 'name' and (tokens[i + 1].text in ('(', '.', '->', '[', '=', '++', '--')
-                                            or tokens[i + 1].text in SWAPPED and
-                                            tokens[i + 1].text.endswith('=') or
-                                            tokens[i + 1].text in ('*=', '/=', '^='))
+        after = tokens[i + 1].text
+        assigns = after in ('=', '*=', '/=', '^=', '+=', '-=', '&=', '|=', '<<=', '>>=')
+        begins = (token.kind == 'name' and (assigns or after in ('(', '.', '->', '[', '++', '--'))
                   or token.text in ('*', '++', '--')
                   or token.text == '(' and tokens[i + 1].text in ('void', '*'))
         if not begins:
@@ -640,14 +642,19 @@ class Setup:
                 re.finditer(r'memmgr\.h:(\d+):\d+: (?:fatal )?error', answer.stdout)]
 
     def digest(self, program):
-        """Of all that a program is made of."""
+        """Of all that a program is made of: its source, and what that includes."""
         digest = hashlib.sha256(repr((CC, CXX, program, RUNTIME)).encode())
-        names = [program.source, 'memmgr.h'] + ['tests/' + name for name in
-                                                sorted(os.listdir(os.path.join(TREE, 'tests')))
-                                                if name.endswith('.h')]
-        for name in names:
-            with open(os.path.join(TREE, name), 'rb') as file:
-                digest.update(file.read())
+        names, seen = [os.path.join(TREE, program.source)], set()
+        while names:
+            name = os.path.normpath(names.pop())
+            if name in seen or not os.path.exists(name):
+                continue
+            seen.add(name)
+            with open(name, encoding='utf-8') as file:
+                text = file.read()
+            digest.update(text.encode())
+            names += [os.path.join(os.path.dirname(name), included)
+                      for included in re.findall(r'^ *# *include "([^"]+)"', text, re.M)]
         return digest.hexdigest()
 
     def build(self, program):
@@ -1226,8 +1233,8 @@ def tell(options, header, chosen, mutants, results):
     counted = killed + survived
     percent = 100 * killed / counted if counted else 100
     reasonable = 100 * killed / (counted - total['explained']) if killed else 100
-    print('    %d mutants, %d do not compile, %d equivalent by object code; of %d others %d killed: '
-          '%.1f %%; without the %d explained %.1f %%' % (
+    print('    %d mutants, %d do not compile, %d equivalent by object code; of %d others '
+          '%d killed: %.1f %%; without the %d explained %.1f %%' % (
               len(chosen), total['not compiled'], total['equivalent'], counted, killed, percent,
               total['explained'], reasonable))
     too_few = percent < LEAST_KILLED and len(chosen) > 100

@@ -552,6 +552,21 @@ static void heap_of_few(void) {
     heap_add_tracked("two.c", 3, 50, 64);
 }
 
+// One cell more than a row of the SVG has; of the text it is three rows.
+static void heap_of_edges(void) {
+    heap_start();
+    heap_add(true, 16 * 64, 0, 0);
+    heap_add(true, 16 * 65, 0, 0);
+}
+
+// Memory of which only the size is known, before and behind some whose address is.
+static void heap_of_unknown(void) {
+    heap_start();
+    heap_add(true, 16 * 80, 0, 0)->address = NULL;
+    heap_add(true, 16 * 60, 0, 0);
+    heap_add(false, 16 * 70, 0, 0)->address = NULL;
+}
+
 // Nothing at all.
 static void heap_of_nothing(void) { heap_start(); }
 
@@ -560,10 +575,9 @@ typedef struct {
     void (*make)(void);
 } heap_kind;
 
-static const heap_kind heaps[] = {{"tones", heap_of_tones},
-                                  {"sites", heap_of_sites},
-                                  {"few", heap_of_few},
-                                  {"nothing", heap_of_nothing}};
+static const heap_kind heaps[] = {{"tones", heap_of_tones},     {"sites", heap_of_sites},
+                                  {"few", heap_of_few},         {"edges", heap_of_edges},
+                                  {"unknown", heap_of_unknown}, {"nothing", heap_of_nothing}};
 
 enum { HEAPS = sizeof heaps / sizeof heaps[0] };
 
@@ -611,11 +625,79 @@ static void check_pictures(int kind) {
     }
 }
 
+// Classes and tones take their upper bounds in, and end with one for all that is larger.
+static void test_mutants_draw_classes(void) {
+    for (unsigned i = 0; i < MMI_DRAW_CLASSES - 1; i++) {
+        CHECK_EQUAL(mmi_draw_class((size_t)16 << i), i);
+        CHECK_EQUAL(mmi_draw_class(((size_t)16 << i) + 1), i + 1);
+    }
+    CHECK_EQUAL(mmi_draw_class(SIZE_MAX), MMI_DRAW_CLASSES - 1);
+    for (unsigned i = 0; i < MMI_DRAW_TONES - 1; i++) {
+        CHECK_EQUAL(mmi_draw_tone((size_t)64 << 2 * i), i);
+        CHECK_EQUAL(mmi_draw_tone(((size_t)64 << 2 * i) + 1), i + 1);
+    }
+    CHECK_EQUAL(mmi_draw_tone(SIZE_MAX), MMI_DRAW_TONES - 1);
+}
+
 static void test_mutants_draw_text_to_the_byte(void) { check_pictures(KIND_TEXT); }
 static void test_mutants_draw_colour_to_the_byte(void) { check_pictures(KIND_COLOUR); }
 static void test_mutants_draw_svg_to_the_byte(void) { check_pictures(KIND_SVG); }
 static void test_mutants_draw_json_to_the_byte(void) { check_pictures(KIND_JSON); }
 #endif
+
+// --- Calls, with the switch on and off -----------------------------------------------------------
+
+static bool reported_without_size(memmgr_error error) {
+    bool without = reports.last.size == 0 && reports.last.block == NULL;
+    return CHECK(without) && reports_were(error);
+}
+
+static void test_mutants_calls_tell_bad_arguments(void) {
+    reports_start();
+    CHECK(!memmgr_walk(NULL, NULL));
+    CHECK(reported_without_size(MEMMGR_BAD_ARGUMENT));
+    memmgr_json(NULL, NULL);
+    CHECK(reported_without_size(MEMMGR_BAD_ARGUMENT));
+    CHECK_EQUAL(memmgr_pool_destroy(NULL), 0);
+    CHECK_SILENT();
+    if (!SWITCH_ON) return;
+    memmgr_pool *pool = memmgr_pool_create(10000, NULL);
+    void *block = memmgr_pool_alloc(pool, 100);
+    memmgr_pool_free(pool, block);
+    CHECK(memmgr_pool_realloc(pool, block, 200) == NULL);
+    CHECK(reports.last.size == 0 && reports_were(MEMMGR_DOUBLE_FREE));
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+}
+
+// A limit is one of growing pools.
+static void test_mutants_calls_limit_what_grows(void) {
+    memmgr_pool_desc desc = desc_of(MEMMGR_FIT_GOOD, 0);
+    reports_start();
+    desc.limit = 4096;
+    memmgr_pool *pool = memmgr_pool_create(100000, &desc);
+    REQUIRE(pool != NULL && memmgr_pool_alloc(pool, 50000) != NULL);
+    memmgr_pool_reset(pool);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    desc.flags = MEMMGR_POOL_GROW;
+    CHECK(memmgr_pool_create(100000, &desc) == NULL);
+}
+
+// The numbers of the general calls fit each other.
+static void test_mutants_calls_tell_numbers_that_fit(void) {
+    void *block[100];
+    memmgr_stats stats;
+    for (size_t i = 0; i < 100; i++)
+        block[i] = kept(memmgr_malloc(1000 + i));
+    for (size_t i = 0; i < 100; i += 2)
+        memmgr_free(block[i]);
+    memmgr_stats_get(&stats);
+    size_t whole = mmi_text_share(stats.largest_free, stats.free, 100);
+    CHECK_EQUAL(stats.fragmentation, stats.free ? 100 - whole : 0);
+    CHECK_EQUAL(stats.used + stats.free + stats.overhead, stats.capacity);
+    CHECK(stats.requested == stats.used && stats.peak_used >= stats.used);
+    for (size_t i = 1; i < 100; i += 2)
+        memmgr_free(block[i]);
+}
 
 #ifdef USE_MEMORY_MGR
 
@@ -2086,6 +2168,9 @@ static const test_case tests[] = {
     TEST(test_mutants_slabs_go_back),
     TEST(test_mutants_trim_tells_its_bytes),
 #endif
+    TEST(test_mutants_calls_tell_bad_arguments),
+    TEST(test_mutants_calls_limit_what_grows),
+    TEST(test_mutants_calls_tell_numbers_that_fit),
     TEST(test_mutants_text_goes_out_by_lines),
     TEST(test_mutants_text_numbers),
     TEST(test_mutants_text_bytes),
@@ -2101,6 +2186,7 @@ static const test_case tests[] = {
     TEST(test_mutants_leaks_untracked),
     TEST(test_mutants_leaks_by_site),
 #ifndef NO_PICTURES
+    TEST(test_mutants_draw_classes),
     TEST(test_mutants_draw_text_to_the_byte),
     TEST(test_mutants_draw_colour_to_the_byte),
     TEST(test_mutants_draw_svg_to_the_byte),
