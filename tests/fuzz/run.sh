@@ -155,7 +155,7 @@ row_libfuzzer() # target engine
     rm -rf "$work"
     mkdir -p "$work/found"
     seeds "$1" "$work/corpus"
-    "$out/$1.$2" -max_total_time="$(seconds_of "$2")" -max_len=$longest -len_control=20 -timeout=60 \
+    "$out/$1.$2" -max_total_time="$(seconds_of "$2")" -max_len=$longest -len_control=20 -timeout=120 \
         -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="$work/found/" "$work/corpus" \
         >"$work/log" 2>&1
     status=$?
@@ -224,7 +224,7 @@ run_rows() # rows
         done
         wait
         for row in $group; do
-            tee -a "$out/rows" <"$out/row.$row"
+            tee -a "$rows_of_run" <"$out/row.$row"
         done
     done
 }
@@ -271,7 +271,7 @@ stage_seeded() # names
     while IFS='|' read -r name target script; do
         case $name in '#'* | '') continue ;; esac
         case " ${*:-$name} " in *" $name "*) run_seeded "$name" "$target" "$script" ;; esac
-    done <tests/fuzz/seeded.txt | tee -a "$out/rows"
+    done <tests/fuzz/seeded.txt | tee -a "$rows_of_run"
 }
 
 # --- The kept inputs
@@ -295,10 +295,12 @@ stage_merge()
         rm -f "$kept/corpus/$target"/*
         cp "$small"/* "$kept/corpus/$target/"
         result "merge.$target" "$(ls "$small" | wc -l)" 0 "$(cat "$small"/* | wc -c) bytes"
-    done | tee -a "$out/rows"
+    done | tee -a "$rows_of_run"
 }
 
-: >"$out/rows"
+rows_of_run=$out/rows.$$
+trap 'rm -f "$rows_of_run"' EXIT
+: >"$rows_of_run"
 case $1 in
 seeded)
     shift
@@ -322,4 +324,4 @@ merge) stage_merge ;;
 esac
 awk '{ for (i = 2; i < NF; i++)
            if ($i == "passed," && $(i + 2) ~ /^failed/) { passed += $(i - 1); failed += $(i + 1) } }
-     END { printf "%d passed, %d failed\n", passed, failed; exit failed != 0 }' "$out/rows"
+     END { printf "%d passed, %d failed\n", passed, failed; exit failed != 0 }' "$rows_of_run"
