@@ -794,12 +794,6 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #define MMI_THREADS 1
 #endif
 
-#if defined(MEMMGR_SMALL)
-#define MMI_SMALL 1
-#else
-#define MMI_SMALL 0
-#endif
-
 // Are there atomic operations? Not on Cortex-M0, on AVR, on RISC-V without its A: there MEMMGR_LOCK
 // has to do.
 #if !MMI_THREADS
@@ -821,6 +815,12 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #define MMI_NO_LOCALS 1
 #else
 #define MMI_NO_LOCALS 0
+#endif
+
+#if defined(MEMMGR_SMALL)
+#define MMI_SMALL 1
+#else
+#define MMI_SMALL 0
 #endif
 
 // Each thread has a heap where there is memory to be had from the system, and memmgr knows its
@@ -1591,6 +1591,7 @@ MMI_FN void mmi_text_bytes(mmi_text *text, size_t bytes) {
 MMI_FN size_t mmi_text_share(size_t part, size_t whole, size_t scale) {
     if (part >= whole) return whole != 0 ? scale : 0;
     if (part <= SIZE_MAX / scale) return part * scale / whole;
+    if (sizeof(size_t) < 4) return (size_t)((uint32_t)part * scale / whole);
     return part / (whole / scale);
 }
 
@@ -2187,6 +2188,14 @@ MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void), void (*in_
 }
 
 #elif MMI_WASM
+
+#if defined(__STRICT_ANSI__) // a strict -std=c..: the C library hides what WASI has
+#ifdef __cplusplus
+extern "C"
+#endif
+    int
+    clock_gettime(const struct __clockid *, struct timespec *);
+#endif
 
 // What is given back waits here for the next call, lowest address first; no two of them touch.
 typedef struct mmi_os_idle {

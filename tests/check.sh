@@ -65,6 +65,7 @@ clang-m32        narrow clang -std=c11 -O1
 musl             native musl-gcc -std=c11 -O2 -static
 one-thread       native gcc -std=c99 -O2 -DMEMMGR_NO_THREADS
 own-lock         native gcc -std=c11 -O1 -DSUITE_LOCK
+small            native gcc -std=c11 -O2 -DMEMMGR_SMALL -DMEMMGR_NO_THREADS
 no-watch         native gcc -std=c11 -O2 -DMEMMGR_NO_WATCH
 debug            native gcc -std=c11 -O1 -DMEMMGR_DEBUG
 emulated-locals  native clang -std=c11 -O1 -femulated-tls
@@ -324,16 +325,11 @@ row_cortex_m3()
     cc="$cc $picolibc"
     runner="qemu-system-arm -M mps2-an385 $semihosted" sizes=$(board 0 4M 0x20000000 4M 64K)
     suite $bare $sizes
+    suite $bare $sizes -DMEMMGR_SMALL
     program smoke tests/smoke.c $warnings $bare $sizes
     demo $bare $sizes
-    existing_bare model misuse edges strategy
-}
-
-# Existing tests that have room enough on a board.
-existing_bare()
-{
     sizes="$sizes $bare"
-    existing "$@"
+    existing misuse edges
 }
 
 row_cortex_m0()
@@ -354,7 +350,9 @@ row_cortex_m0()
     *) smallest arm-none-eabi $picolibc $(board 0 256K 0x20000000 16K 2K) ;;
     esac
     cc="$cc $picolibc"
-    suite $mode $options -DSUITE_POOL=5000 -DSUITE_BLOCKS=40 -DSUITE_EDGE=600
+    for small in '' -DMEMMGR_SMALL; do
+        suite $mode $options -DSUITE_POOL=5000 -DSUITE_BLOCKS=40 -DSUITE_EDGE=600 $small
+    done
     [ -n "$*" ] || demo $mode $options
 }
 
@@ -369,9 +367,9 @@ row_rv32()
     runner="qemu-system-riscv32 -M virt -bios none $semihosted"
     smallest riscv64-unknown-elf $sizes
     suite $bare $sizes
+    suite $bare $sizes -DMEMMGR_SMALL
     program smoke tests/smoke.c $warnings $bare $sizes
     demo $bare $sizes
-    existing_bare model misuse edges strategy
 }
 
 # 16-bit int and pointers, 16 KiB of RAM. simavr's status says nothing.
@@ -379,14 +377,16 @@ row_avr()
 {
     need avr-gcc simavr
     cc="avr-gcc -std=c11 -Os -mmcu=atmega1284p -ffunction-sections -fdata-sections"
-    cc="$cc -Wl,--gc-sections -DMEMMGR_NO_WATCH" # whose texts alone are half of the RAM
-    suffix=.elf status_counts=0
+    cc="$cc -Wl,--gc-sections" suffix=.elf status_counts=0
     runner='simavr -m atmega1284p -f 16000000'
     smallest avr
-    program suite 'tests/targets/suite.c tests/targets/start_avr.c' $warnings $bare \
-        -DSUITE_SEED="$SEED" -DMEMMGR_NO_STDIO -DSUITE_PRINT=print_raw \
-        -DMEMMGR_STATIC_HEAP_SIZE=2048 -DSUITE_POOL=3000 -DSUITE_BLOCKS=32 -DSUITE_EDGE=400 \
-        -DSUITE_STEPS=3000
+    cc="$cc -DMEMMGR_NO_WATCH" # whose texts alone are half of the RAM
+    sizes='-DMEMMGR_STATIC_HEAP_SIZE=2048 -DSUITE_POOL=3000 -DSUITE_BLOCKS=32 -DSUITE_EDGE=400'
+    for small in '' -DMEMMGR_SMALL; do
+        program "suite$small" 'tests/targets/suite.c tests/targets/start_avr.c' -Wall -Wextra \
+            -Wshadow -Wundef -Werror $bare $small $sizes -DSUITE_STEPS=3000 \
+            -DSUITE_SEED="$SEED" -DMEMMGR_NO_STDIO -DSUITE_PRINT=print_raw
+    done
     build hello 'examples/hello.c tests/targets/start_avr.c' -Wall -Wextra -I. $bare \
         -DMEMMGR_STATIC_HEAP_SIZE=2048 || return
     $runner "$dir/hello.elf" 2>&1 | tr -d '\r' | sed "s/$escape\[[0-9;]*m//g; s/\.*$//" |
@@ -428,7 +428,8 @@ row_freestanding_x86_64()
         program suite.$compiler "$freestanding_sources tests/targets/start_linux.c" $warnings \
             $bare -DSUITE_SEED="$SEED"
     done
-    build example examples/freestanding.c -std=c11 -O2 $on -I. -x none && try example
+    cc="${CC:-cc} -std=c11 -O2 -I." # its main prints
+    program example examples/freestanding.c -Wall -Wextra $on
 }
 
 row_freestanding_arm()
@@ -451,7 +452,7 @@ row_compiled()
     shift
     headers=tests/targets/syntax
     own=$(clang -print-resource-dir)/include
-    options="$warnings -fsyntax-only -nostdinc"
+    options="$warnings -fsyntax-only -nostdinc -Wno-unused-command-line-argument"
     case $system in
     posix) options="$options -isystem $headers/posix" ;;
     # clang's own names are taken away, for memmgr.h to see MSVC's. It knows no attribute that
