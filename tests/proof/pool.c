@@ -11,7 +11,12 @@
 // The granules are not there: what would touch one is an access out of bounds, which CBMC finds
 // where it is run with --pointer-check. Only a calloc's fill and a realloc's copy do; they are
 // noted, and proved to be where they ought to be, instead of made.
+//
+// With MEMMGR_SMALL a strategy is symbolic, too: first fit, best fit, and good fit, which is best
+// fit there. With ANY_PLACE also how the granules' address is aligned.
+#ifndef ENTRIES
 #define ENTRIES 1
+#endif
 #ifndef GRANULES_WANTED
 #define GRANULES_WANTED 20
 #endif
@@ -31,6 +36,13 @@ static struct {
     memmgr_pool pool;
     _Alignas(16) mmi_segment segment;
 } memory;
+
+#ifdef MEMMGR_SMALL
+enum { LISTS = 0 }; // bytes of the index
+#else
+enum { LISTS = (ENTRIES + 63) / 64 * 64 };
+#endif
+enum { MAP_BYTES = ((ENTRIES + 1) * (int)sizeof(mmi_entry) + 15) / 16 * 16 };
 
 static memmgr_pool *const pool = &memory.pool;
 static spec_map spec; // what the pool is to look like
@@ -77,8 +89,9 @@ static void on_report(const memmgr_report *report, void *ctx) {
 
 // --- the states
 
+static size_t front = (sizeof memory + 15) / 16 * 16 + LISTS + MAP_BYTES;
+
 static uintptr_t granule_address(uint32_t granule) {
-    uintptr_t front = (sizeof memory + 15) / 16 * 16 + 64 + (ENTRIES + 1) * 16;
     return (uintptr_t)&memory + front + (uintptr_t)granule * 16;
 }
 
@@ -87,29 +100,42 @@ static void begin(void) {
     PROVE(mmi_pool_first(pool) == &memory.segment);
     (void)mmi_pool_desc_with_defaults(NULL, &pool->desc);
     pool->segment_count = 1;
-    pool->capacity = sizeof memory + 64 + (ENTRIES + 1 + GRANULES_WANTED) * 16;
+    pool->capacity = sizeof memory + LISTS + MAP_BYTES + GRANULES_WANTED * 16;
     mmi_pool_set_magic(pool);
     (void)mmi_segment_lay_out(&memory.segment, GRANULES_WANTED, 0);
     memory.segment.size = pool->capacity - sizeof(memmgr_pool);
+#ifdef ANY_PLACE
+    uint32_t further = nondet_u32();
+    ASSUME(further < 64); // so that a buffer aligned to 1 KiB is as good as one aligned to 16
+    front += further * 16;
+    memory.segment.granules_offset += further * 16;
+#endif
+#ifdef MEMMGR_SMALL
+    pool->desc.fit = (memmgr_fit)(nondet_u32() % 3);
+#endif
     PROVE((uintptr_t)mmi_segment_granules(&memory.segment) == granule_address(0));
     noting = true;
 }
 
-static size_t spec_live_blocks(void) {
-    return (size_t)__builtin_popcountll(spec.start[0] & spec_span(0, 0, GRANULES_WANTED));
+static size_t spec_count(const mmi_word *words) {
+    size_t count = 0;
+    for (unsigned entry = 0; entry < ENTRIES; entry++)
+        count += (size_t)__builtin_popcountll(words[entry] & spec_span(entry, 0, GRANULES_WANTED));
+    return count;
 }
 
-static size_t spec_used_bytes(void) {
-    return (size_t)__builtin_popcountll(spec.used[0] & spec_span(0, 0, GRANULES_WANTED)) * 16;
-}
+static size_t spec_live_blocks(void) { return spec_count(spec.start); }
+static size_t spec_used_bytes(void) { return spec_count(spec.used) * 16; }
 
 static void begin_anywhere(void) {
-    uint32_t longest;
     begin();
     spec = spec_any(GRANULES_WANTED, false);
     spec_pack(&spec, proof_map);
+#ifndef MEMMGR_SMALL
+    uint32_t longest;
     spec_longest(&spec, &longest);
     proof_index[0] = (uint8_t)mmi_index_code(longest);
+#endif
     pool->used = spec_used_bytes();
     pool->peak_used = nondet_size();
     pool->frees = nondet_size();
@@ -121,10 +147,10 @@ static void begin_anywhere(void) {
 static void begin_empty(void) {
     begin();
     mmi_map_mark_span(proof_map, 0, GRANULES_WANTED, true);
-    spec.start[0] = proof_map[0].start = (uint64_t)1 << GRANULES_WANTED;
-    spec.used[0] = proof_map[0].used = UINT64_MAX << GRANULES_WANTED;
+    spec.start[0] = proof_map[0].start = (mmi_word)1 << GRANULES_WANTED;
+    spec.used[0] = proof_map[0].used = ONES << GRANULES_WANTED;
     spec.start[1] = proof_map[1].start = 1;
-    spec.used[1] = proof_map[1].used = UINT64_MAX;
+    spec.used[1] = proof_map[1].used = ONES;
     proof_index[0] = (uint8_t)mmi_index_code(GRANULES_WANTED);
 }
 
@@ -133,7 +159,10 @@ static void begin_empty(void) {
 static void check(void) {
     PROVE(spec_is(&spec, proof_map));
     PROVE(spec_index_is(&spec, proof_index));
-    PROVE(memory.segment.last_merged == 0 && memory.segment.granule_count == GRANULES_WANTED);
+    PROVE(memory.segment.granule_count == GRANULES_WANTED);
+#ifndef MEMMGR_SMALL
+    PROVE(memory.segment.last_merged == 0);
+#endif
     PROVE(pool->used == spec_used_bytes() && pool->used <= pool->peak_used);
     PROVE(pool->allocations - pool->frees == spec_live_blocks());
     PROVE(memmgr_pool_bytes_used(pool) + memmgr_pool_bytes_free(pool) == GRANULES_WANTED * 16);
@@ -143,10 +172,15 @@ static void check(void) {
 
 static size_t granules_for(size_t size) { return size == 0 ? 1 : size / 16 + (size % 16 != 0); }
 
-static uint32_t spec_longest_run(void) {
-    uint32_t longest;
-    spec_longest(&spec, &longest);
-    return longest;
+// Is there a place for a block? By trying them all.
+static bool spec_has_room(size_t length, size_t alignment) {
+    bool has = false;
+    for (uint32_t at = 0; at < GRANULES_WANTED; at++) {
+        bool fits = length <= GRANULES_WANTED - at;
+        fits = fits && spec_all_free(&spec, at, at + (uint32_t)length);
+        has = has || (fits && (granule_address(at) & (alignment - 1)) == 0);
+    }
+    return has;
 }
 
 // A fresh block is where nothing was, and aligned.
@@ -160,9 +194,9 @@ static uint32_t check_fresh(const void *block, size_t length) {
     return at;
 }
 
-static void check_failed(size_t failures, size_t length) {
+static void check_failed(size_t failures, size_t length, size_t alignment) {
     PROVE(pool->failures == failures + 1);
-    PROVE(spec_longest_run() < length);
+    PROVE(!spec_has_room(length, alignment));
 }
 
 static void call_alloc(void) {
@@ -171,7 +205,7 @@ static void call_alloc(void) {
     if (block)
         (void)check_fresh(block, length);
     else
-        check_failed(failures, length);
+        check_failed(failures, length, 1);
     PROVE(filled.count == 0 && copied.count == 0 && reported.count == 0);
 }
 
@@ -185,7 +219,8 @@ static void call_aligned_alloc(void) {
     }
     PROVE(reported.count == !power);
     PROVE(power || (!block && reported.error == MEMMGR_BAD_ARGUMENT));
-    PROVE(block || !power || pool->failures == failures + 1);
+    if (!block && power) check_failed(failures, granules_for(size), alignment);
+    PROVE(block || power || pool->failures == failures);
     PROVE(filled.count == 0 && copied.count == 0);
 }
 
@@ -202,7 +237,7 @@ static void call_calloc(void) {
         PROVE(filled.count == 1 && filled.to == block);
         PROVE(filled.size == granules_for(bytes) * 16);
     } else {
-        check_failed(failures, granules_for(bytes));
+        check_failed(failures, granules_for(bytes), 1);
         PROVE(filled.count == 0);
     }
     PROVE(copied.count == 0 && reported.count == 0);
@@ -293,9 +328,17 @@ static void call_realloc(void) {
         uint32_t at = granule_of(pointer);
         check_resized(at, spec_end(at), block, length);
     } else if (error == MEMMGR_OK) {
-        check_failed(failures, length);
+        check_failed(failures, length, 1);
     }
     PROVE(filled.count == 0 && (block || copied.count == 0));
+}
+
+static void call_reset(void) {
+    size_t allocations = pool->allocations;
+    memmgr_pool_reset(pool);
+    PROVE(pool->allocations == allocations && pool->used == 0);
+    spec_set(&spec, 0, GRANULES_WANTED, false);
+    PROVE(copied.count == 0 && reported.count == 0);
 }
 
 // --- the proofs
@@ -320,6 +363,23 @@ void pool_callocs(void) { FROM_ANYWHERE(call_calloc); }
 void pool_frees(void) { FROM_ANYWHERE(call_free); }
 void pool_sizes(void) { FROM_ANYWHERE(call_sizes); }
 void pool_reallocs(void) { FROM_ANYWHERE(call_realloc); }
+
+void pool_resets(void) { FROM_ANYWHERE(call_reset); }
+
+// Any state in order is one that memmgr_pool_check calls in order; and if anything at all stands in
+// the map, it says so just when that is a state in order.
+void pool_checks(void) {
+    begin_anywhere();
+    for (unsigned entry = 0; nondet_bool() && entry <= ENTRIES; entry++) {
+        proof_map[entry].start = (mmi_word)nondet_u64();
+        proof_map[entry].used = (mmi_word)nondet_u64();
+    }
+    bool same = spec_is(&spec, proof_map);
+    memmgr_error error = memmgr_pool_check(pool);
+    PROVE(error == MEMMGR_OK || error == MEMMGR_CORRUPT);
+    PROVE(!same || error == MEMMGR_OK);
+    REACHED();
+}
 
 void pool_sequence(void) {
     begin_empty();

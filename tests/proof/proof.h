@@ -53,19 +53,19 @@ size_t nondet_size(void);
 // Two bits for each granule, and nothing packed into spans: what the manual says of the map.
 // ENTRIES is the harness's.
 #ifdef ENTRIES
-enum { GRANULES = ENTRIES * 64 };
-#define SPEC_NONE UINT32_MAX
+enum { BITS = sizeof(mmi_word) * 8, GRANULES = ENTRIES * BITS };
+#define ONES ((mmi_word) ~(mmi_word)0)
 
 typedef struct {
-    uint64_t start[ENTRIES + 1], used[ENTRIES + 1]; // the last one is the sentinel
+    mmi_word start[ENTRIES + 1], used[ENTRIES + 1]; // the last one is the sentinel
 } spec_map;
 
 static bool spec_start(const spec_map *spec, uint32_t granule) {
-    return spec->start[granule / 64] >> granule % 64 & 1;
+    return spec->start[granule / BITS] >> granule % BITS & 1;
 }
 
 static bool spec_used(const spec_map *spec, uint32_t granule) {
-    return spec->used[granule / 64] >> granule % 64 & 1;
+    return spec->used[granule / BITS] >> granule % BITS & 1;
 }
 
 static bool spec_free(const spec_map *spec, uint32_t granule) {
@@ -80,32 +80,32 @@ static bool spec_live(const spec_map *spec, uint32_t granule) {
     return spec_start(spec, granule) && spec_used(spec, granule);
 }
 
-// Any map there can be of `count` granules, above (ENTRIES - 1) * 64: each granule inside a block
+// Any map there can be of `count` granules, above (ENTRIES - 1) * BITS: each granule inside a block
 // follows another of that block. `kept`: may there be kept blocks?
 static spec_map spec_any(uint32_t count, bool kept) {
     spec_map spec;
-    uint64_t carry = 0;
+    mmi_word carry = 0;
     for (unsigned entry = 0; entry < ENTRIES; entry++) {
-        uint64_t start = nondet_u64(), used = nondet_u64();
-        if (entry == ENTRIES - 1 && count % 64 != 0) { // behind the last granule a block, for ever
-            ASSUME(start >> count % 64 == 1);
-            ASSUME((used | (((uint64_t)1 << count % 64) - 1)) == UINT64_MAX);
+        mmi_word start = (mmi_word)nondet_u64(), used = (mmi_word)nondet_u64();
+        if (entry == ENTRIES - 1 && count % BITS != 0) { // behind the last granule a block, for ever
+            ASSUME(start >> count % BITS == 1);
+            ASSUME((used | (((mmi_word)1 << count % BITS) - 1)) == ONES);
         }
-        uint64_t taken = start | used;
+        mmi_word taken = start | used;
         ASSUME((used & ~start & ~(taken << 1 | carry)) == 0);
         if (!kept) ASSUME((start & ~used) == 0);
-        carry = taken >> 63;
+        carry = taken >> (BITS - 1);
         spec.start[entry] = start;
         spec.used[entry] = used;
     }
     spec.start[ENTRIES] = 1;
-    spec.used[ENTRIES] = UINT64_MAX;
+    spec.used[ENTRIES] = ONES;
     return spec;
 }
 
 // The map that stands for it: the same bits, but for spans.
 static bool spec_inner_live(const spec_map *spec, unsigned entry) {
-    return entry < ENTRIES && spec->start[entry] == 0 && spec->used[entry] == UINT64_MAX &&
+    return entry < ENTRIES && spec->start[entry] == 0 && spec->used[entry] == ONES &&
            (spec->start[entry + 1] & 1) == 0 && (spec->used[entry + 1] & 1) == 1;
 }
 
@@ -122,12 +122,12 @@ static void spec_pack(const spec_map *spec, mmi_entry *map) {
         map[entry].used = spec->used[entry];
         if (row_live >= 2) {
             map[entry].used = 0;
-            map[entry - row_live + 1].used = (uint64_t)row_live << 3 | 5;
+            map[entry - row_live + 1].used = (mmi_word)row_live << 3 | 5;
         }
         if (row_free >= 2) {
             if (row_free > 2) map[entry - 1].used = 0;
-            map[entry].used = (uint64_t)row_free << 3 | 2;
-            map[entry - row_free + 1].used = (uint64_t)row_free << 3 | 2;
+            map[entry].used = (mmi_word)row_free << 3 | 2;
+            map[entry - row_free + 1].used = (mmi_word)row_free << 3 | 2;
         }
     }
 }
@@ -143,18 +143,18 @@ static bool spec_is(const spec_map *spec, const mmi_entry *map) {
 }
 
 // Which granules of an entry lie in [from, to).
-static uint64_t spec_from(unsigned entry, uint32_t from) {
-    if (from / 64 != entry) return from / 64 < entry ? UINT64_MAX : 0;
-    return UINT64_MAX << from % 64;
+static mmi_word spec_from(unsigned entry, uint32_t from) {
+    if (from / BITS != entry) return from / BITS < entry ? ONES : 0;
+    return ONES << from % BITS;
 }
 
-static uint64_t spec_span(unsigned entry, uint32_t from, uint32_t to) {
+static mmi_word spec_span(unsigned entry, uint32_t from, uint32_t to) {
     return spec_from(entry, from) & ~spec_from(entry, to);
 }
 
 // Are all granules in [from, to) free?
 static bool spec_all_free(const spec_map *spec, uint32_t from, uint32_t to) {
-    uint64_t taken = 0;
+    mmi_word taken = 0;
     for (unsigned entry = 0; entry < ENTRIES; entry++)
         taken |= (spec->start[entry] | spec->used[entry]) & spec_span(entry, from, to);
     return from <= to && taken == 0;
@@ -168,9 +168,9 @@ static bool spec_is_run(const spec_map *spec, uint32_t from, uint32_t to) {
 
 // Is [from, to) a block?
 static bool spec_is_block(const spec_map *spec, uint32_t from, uint32_t to) {
-    uint64_t other = 0;
+    mmi_word other = 0;
     for (unsigned entry = 0; entry < ENTRIES; entry++) {
-        uint64_t goes_on = spec->used[entry] & ~spec->start[entry];
+        mmi_word goes_on = spec->used[entry] & ~spec->start[entry];
         other |= ~goes_on & spec_span(entry, from + 1, to);
     }
     return from < to && spec_start(spec, from) && other == 0 && !spec_goes_on(spec, to);
@@ -179,7 +179,7 @@ static bool spec_is_block(const spec_map *spec, uint32_t from, uint32_t to) {
 // A live block of these granules comes to be, or these granules become free.
 static void spec_set(spec_map *spec, uint32_t from, uint32_t to, bool live) {
     for (unsigned entry = 0; entry < ENTRIES; entry++) {
-        uint64_t covered = spec_span(entry, from, to);
+        mmi_word covered = spec_span(entry, from, to);
         spec->start[entry] &= ~covered;
         spec->used[entry] &= ~covered;
         if (live) spec->used[entry] |= covered;
@@ -192,8 +192,8 @@ static void spec_longest(const spec_map *spec, uint32_t *longest) {
     uint32_t length = 0; // of the run that goes on to the right
     for (unsigned entry = ENTRIES; entry-- > 0;) {
         longest[entry] = 0;
-        for (unsigned bit = 64; bit-- > 0;) {
-            uint32_t granule = entry * 64 + bit;
+        for (unsigned bit = BITS; bit-- > 0;) {
+            uint32_t granule = entry * BITS + bit;
             length = spec_free(spec, granule) ? length + 1 : 0;
             bool starts = granule == 0 || !spec_free(spec, granule - 1);
             if (starts && length > longest[entry]) longest[entry] = length;
@@ -205,12 +205,16 @@ static void spec_longest(const spec_map *spec, uint32_t *longest) {
 
 // Does each byte of the index follow from the map?
 static bool spec_index_is(const spec_map *spec, const uint8_t *index) {
+#ifdef MEMMGR_SMALL
+    return spec && index; // there is none
+#else
     uint32_t longest[ENTRIES];
     bool same = true;
     spec_longest(spec, longest);
     for (unsigned entry = 0; entry < ENTRIES; entry++)
         same = same && index[entry] == mmi_index_code(longest[entry]);
     return same;
+#endif
 }
 
 // A segment in order, of `count` granules, that stands for a map.
@@ -218,8 +222,10 @@ static void spec_segment_make(const spec_map *spec, uint32_t count, mmi_segment 
     uint32_t longest[ENTRIES];
     (void)mmi_segment_lay_out(made, GRANULES, 0);
     made->granule_count = count;
+#ifndef MEMMGR_SMALL
     made->last_merged = nondet_u32();
     ASSUME(made->last_merged < ENTRIES);
+#endif
     spec_pack(spec, proof_map);
     spec_longest(spec, longest);
     for (unsigned entry = 0; entry < ENTRIES; entry++)
