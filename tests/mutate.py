@@ -1176,9 +1176,9 @@ def choose(options, mutants):
     return chosen
 
 
-def judge_all(options, header, chosen, results):
+def judge_all(options, header, chosen, explained, results):
     missing = [m for m in chosen if Results.key(m) not in results.known]
-    missing.sort(key=lambda m: Results.key(m) in results.old)
+    missing.sort(key=lambda m: (explained.reason(m) is not None, Results.key(m) in results.old))
     if not missing:
         return
     started = time.monotonic()
@@ -1208,8 +1208,7 @@ def judge_all(options, header, chosen, results):
     print('    judged after %.0f s' % (time.monotonic() - started), flush=True)
 
 
-def tell(options, header, chosen, mutants, results):
-    explained = Explained(os.path.join(ROOT, 'tests', 'mutants.txt'), mutants)
+def tell(header, chosen, explained, results):
     counts = collections.defaultdict(collections.Counter)
     for wrong in explained.wrong:
         print('    ' + wrong)
@@ -1269,8 +1268,9 @@ def main():
         return 0
     print('    %d mutants of %d, seed %s' % (len(chosen), len(mutants), options.seed), flush=True)
     results = Results(options.fresh, options.trust)
-    judge_all(options, header, chosen, results)
-    return 0 if tell(options, header, chosen, mutants, results) else 1
+    explained = Explained(os.path.join(ROOT, 'tests', 'mutants.txt'), mutants)
+    judge_all(options, header, chosen, explained, results)
+    return 0 if tell(header, chosen, explained, results) else 1
 
 
 if __name__ == '__main__':

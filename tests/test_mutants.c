@@ -1647,6 +1647,26 @@ static void test_mutants_audit_sees_classes(void) {
     (void)memmgr_pool_destroy(pool);
 }
 
+// A kept block stands in the class of its own size.
+static void test_mutants_audit_sees_blocks_of_other_classes(void) {
+    memmgr_pool *pool = memmgr_pool_create(2 << 20, NULL);
+    reports_start();
+    REQUIRE(pool != NULL);
+    memmgr_pool_free(pool, memmgr_pool_alloc(pool, 100));
+    memmgr_pool_free(pool, memmgr_pool_alloc(pool, 200));
+    mmi_segment *segment = mmi_pool_first(pool);
+    uint32_t *first = mmi_class_slots(segment, mmi_segment_class(segment, 7));
+    uint32_t *second = mmi_class_slots(segment, mmi_segment_class(segment, 13)), was = *first;
+    CHECK_EQUAL(memmgr_pool_check(pool), MEMMGR_OK);
+    *first = *second, *second = was;
+    CHECK_EQUAL(memmgr_pool_check(pool), MEMMGR_CORRUPT);
+    *second = *first, *first = was;
+    CHECK_EQUAL(memmgr_pool_check(pool), MEMMGR_OK);
+    reports_start();
+    memmgr_pool_reset(pool);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+}
+
 // The table of a growing pool is in the order of addresses.
 static void test_mutants_audit_sees_the_table(void) {
     memmgr_pool *pool = asks_create(4096, 0, MEMMGR_POOL_EAGER);
@@ -1735,10 +1755,26 @@ static void test_mutants_stats_of_watched_pools(void) {
     watched_end(pool, &buffer);
 }
 
+#if defined(__unix__) && !defined(MEMMGR_NO_THREADS)
+#include <pthread.h>
+
+static void *do_nothing(void *ctx) { return ctx; }
+
+// Locks are taken in earnest from here on.
+static void be_threaded(void) {
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, do_nothing, NULL) == 0);
+    pthread_join(thread, NULL);
+}
+#else
+static void be_threaded(void) {}
+#endif
+
 // General calls in quarantine, more of them than it holds at once; and what was asked for is told.
 static void test_mutants_watch_general_calls(void) {
     void *block[200];
     memmgr_stats stats;
+    be_threaded();
     reports_start();
     memmgr_watch(MEMMGR_POOL_QUARANTINE | MEMMGR_POOL_GUARD | MEMMGR_POOL_TRACK);
     memmgr_stats_get(&stats);
@@ -2065,6 +2101,18 @@ static void test_mutants_heap_peak(void) {
     CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
 }
 
+// Nobody needs to ask at that moment.
+static void test_mutants_heap_peak_is_noted(void) {
+    size_t count = 0;
+    memmgr_stats before = general_stats();
+    while (before.used + count * 1000 < before.peak_used + (4u << 20))
+        count++;
+    REQUIRE(count < HEAP_BLOCKS);
+    heap_fill(1000, count);
+    (void)heap_free_all(&count);
+    CHECK(general_stats().peak_used >= before.peak_used + (3u << 20));
+}
+
 // What a stack keeps ready: 64 KiB of a size, but 4 blocks at least and 128 at most.
 static void test_mutants_heap_depth(void) {
     for (unsigned i = 0; i < SIZES; i++) {
@@ -2383,6 +2431,7 @@ static const test_case tests[] = {
     TEST(test_mutants_growth_of_the_table),
     TEST(test_mutants_audit_sees_every_bit),
     TEST(test_mutants_audit_sees_classes),
+    TEST(test_mutants_audit_sees_blocks_of_other_classes),
     TEST(test_mutants_audit_sees_the_table),
 #ifndef MEMMGR_NO_WATCH
     TEST(test_mutants_audit_tells_each_fault_once),
@@ -2400,6 +2449,7 @@ static const test_case tests[] = {
     TEST(test_mutants_slab_is_walked),
     TEST(test_mutants_slab_tells_misuse),
     TEST(test_mutants_heap_peak),
+    TEST(test_mutants_heap_peak_is_noted),
     TEST(test_mutants_heap_depth),
     TEST(test_mutants_heap_audit),
 #if HEAPS_SHARED
