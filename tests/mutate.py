@@ -15,8 +15,8 @@ constants outside of functions are compiled one by one.
 Which tests reach a mutant is measured first, with the unchanged functions: a mark before every
 statement, in a file that is mapped and shared, so that marks of children and of programs that
 abort count. A mutant's tests run program by program, first those that are quick and have killed
-others, until one fails; it must fail twice. Slow tests, and programs in rarer settings, are for what
-no other test reaches.
+others, until one fails; it must fail twice. Slow tests, and programs in rarer settings, are for
+what no other test reaches.
 
 A survivor is compiled alone, and is equivalent, and not counted, if the object code in all settings
 is the unchanged file's. The others are survivors; mutants.txt says of each why it may be one. What
@@ -52,7 +52,7 @@ QUICK_CC = ['clang'] if shutil.which('clang') else CC
 SAMPLE = 460
 SHORT_SAMPLE = 12
 LEAST_KILLED = 90          # percent
-SLOW = 1                   # seconds of processor time: a test that is not among the first
+SLOW = .5                  # seconds of processor time: a test that is not among the first
 LEAST_SECONDS = 5          # of a test's time limit, which is ten times what it takes
 DATA_LIMIT = 4 << 30       # bytes that a process may write to
 FILE_LIMIT = 256 << 20
@@ -953,7 +953,7 @@ class Judge:
         output = os.path.join(folder, 'code.s')
         # With the switch off the calls are inline, and would be left out.
         keep = [] if ON in setting else ['-fkeep-inline-functions']
-        how = ['-O1', '-S', '-g0'] + keep if optimised else ['-fsyntax-only']
+        how = ['-O2', '-S', '-g0'] + keep if optimised else ['-fsyntax-only']
         answer = quiet((CC if optimised else QUICK_CC) +
                        ['-std=gnu11', '-w', '-DMEMMGR_IMPLEMENTATION'] + how + setting +
                        ['-x', 'c', '-o', output, os.path.join(tree, 'memmgr.h')])
@@ -962,7 +962,8 @@ class Judge:
         if not optimised:
             return 'compiles'
         with open(output, encoding='utf-8') as file:
-            return re.sub(r'\t\.(file|ident)[^\n]*\n', '', file.read())
+            # Without the names of files, which are also beside instructions written by hand.
+            return re.sub(r'(\t\.(file|ident)|# [0-9]+ ")[^\n]*\n', '', file.read())
 
     def is_equivalent(self, worker, mutant):
         self.write_alone(worker, mutant)
@@ -1075,7 +1076,7 @@ class Explained:
             for number, raw in enumerate(file, 1):
                 text = raw.strip()
                 depth = len(raw) - len(raw.lstrip(' '))
-                if not text or text.startswith('#'):
+                if not text or raw.startswith('#'):
                     continue
                 if depth == 0:
                     function = text
@@ -1175,9 +1176,9 @@ def choose(options, mutants):
     return chosen
 
 
-def judge_all(options, header, chosen, results):
+def judge_all(options, header, chosen, explained, results):
     missing = [m for m in chosen if Results.key(m) not in results.known]
-    missing.sort(key=lambda m: Results.key(m) in results.old)
+    missing.sort(key=lambda m: (explained.reason(m) is not None, Results.key(m) in results.old))
     if not missing:
         return
     started = time.monotonic()
@@ -1207,8 +1208,7 @@ def judge_all(options, header, chosen, results):
     print('    judged after %.0f s' % (time.monotonic() - started), flush=True)
 
 
-def tell(options, header, chosen, mutants, results):
-    explained = Explained(os.path.join(ROOT, 'tests', 'mutants.txt'), mutants)
+def tell(header, chosen, explained, results):
     counts = collections.defaultdict(collections.Counter)
     for wrong in explained.wrong:
         print('    ' + wrong)
@@ -1268,8 +1268,9 @@ def main():
         return 0
     print('    %d mutants of %d, seed %s' % (len(chosen), len(mutants), options.seed), flush=True)
     results = Results(options.fresh, options.trust)
-    judge_all(options, header, chosen, results)
-    return 0 if tell(options, header, chosen, mutants, results) else 1
+    explained = Explained(os.path.join(ROOT, 'tests', 'mutants.txt'), mutants)
+    judge_all(options, header, chosen, explained, results)
+    return 0 if tell(header, chosen, explained, results) else 1
 
 
 if __name__ == '__main__':
