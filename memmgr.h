@@ -1289,9 +1289,9 @@ MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) 
     return was;
 }
 MMI_INLINE bool mmi_atomic_word_replace(uintptr_t *word, uintptr_t *expected, uintptr_t value) {
-    if (*word != *expected) return false;
-    *word = value;
-    return true;
+    bool replaced = *word == *expected;
+    *(replaced ? word : expected) = replaced ? value : *word;
+    return replaced;
 }
 MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) {
 #if MMI_THREADS
@@ -1603,7 +1603,8 @@ MMI_FN void mmi_text_percent(mmi_text *text, size_t part, size_t whole) {
 // Moves what was put since the line's column `from` to the right, to end at column `to`.
 MMI_FN void mmi_text_right(mmi_text *text, size_t from, size_t to) {
     size_t end = text->length;
-    if (end >= to || to >= MMI_TEXT_LINE) return;
+    MMI_ASSERT(to < MMI_TEXT_LINE);
+    if (end >= to) return;
     text->length = to;
     while (to > from)
         text->line[--to] = end > from ? text->line[--end] : ' ';
@@ -1916,8 +1917,10 @@ struct mmi_heap {
     mmi_slab *units; // and descriptors
     mmi_heap *next, *next_parked;
     bool parked;
-    uintptr_t issued;  // blocks that left their slabs, of all time
-    uintptr_t outside; // bytes of the blocks that are not FREE
+    uintptr_t issued;   // blocks that left their slabs, of all time
+    uintptr_t outside;  // bytes of the blocks that are not FREE
+    uintptr_t visit_at; // the next mmi_heap_visit is due when `issued` is that,
+    uint32_t visited;   // and the last was then, in milliseconds
     uint8_t unused[64];
     uintptr_t told[MMI_SIZES]; // slabs with REMOTE blocks: others push, the owner takes all
 };
@@ -1942,6 +1945,7 @@ typedef struct {
 #define MMI_PARKED_MOST SIZE_MAX
 #define MMI_PARKED_ASKED ((size_t)16) // parked heaps that are asked for a slab
 #define MMI_IDLE_MILLISECONDS 1000u   // after which idle memory goes back to the system
+#define MMI_VISIT_BLOCKS 1024u        // a heap looks after it when it has taken so many more
 
 MMI_STATIC_ASSERT(sizeof(mmi_slab) == 128);
 MMI_STATIC_ASSERT((MMI_UNIT / MMI_GRANULE) <= UINT16_MAX);
@@ -1991,7 +1995,8 @@ extern int mincore(void *, size_t, unsigned char *);
 
 MMI_FN size_t mmi_os_page(void) {
     long page = sysconf(_SC_PAGESIZE);
-    return page > 0 ? (size_t)page : 4096;
+    MMI_ASSERT(page > 0); // POSIX has it everywhere
+    return (size_t)page;
 }
 
 MMI_FN void *mmi_os_map(size_t size) {
@@ -2344,6 +2349,7 @@ MMI_COLD void mmi_lock_wait(mmi_lock *lock) {
     do {
         for (unsigned spins = 0; mmi_atomic_load(&lock->held); spins++)
             if (spins >= 64) mmi_os_yield();
+        MMI_PAUSE("lock is free");
     } while (mmi_atomic_exchange(&lock->held, 1));
 }
 
@@ -2871,18 +2877,20 @@ MMI_COLD void mmi_record_rewrite(mmi_record *record, size_t raw_size, unsigned s
     mmi_record_write(record, shift, raw_size > around ? raw_size - around : 0, 0, MMI_NOBODY);
     record->lost = 1;
     record->check = mmi_record_sum(record, (uintptr_t)record);
-    if (state == MMI_RECORD_QUARANTINED) record->state = state;
+    if (state != MMI_RECORD_QUARANTINED) return;
+    char *block = mmi_record_block(record);
+    record->state = state;
+    mmi_tool_open(block, record->requested);
+    mmi_bytes_fill(block, MMI_FILL_FREED, record->requested); // it may be longer than it was
+    mmi_tool_close(block, record->requested);
 }
 
 // May a block that starts at an address belong to a record? Then it is aligned to 1 << *shift.
 MMI_COLD bool mmi_record_may_have(const mmi_record *record, const void *block, unsigned *shift) {
     size_t front = (uintptr_t)block - (uintptr_t)record;
     *shift = MMI_GRANULE_SHIFT;
-    if (front > MMI_FRONT) *shift = mmi_bits_lowest((mmi_word)front);
-    if (front == mmi_record_front(*shift)) return true;
-    while (++*shift < 8 * sizeof(size_t) - 1 && mmi_record_front(*shift) <= front)
-        if (mmi_record_front(*shift) == front) return true;
-    return false;
+    if (front > MMI_FRONT) *shift = mmi_bits_lowest((mmi_word)front); // a front is MMI_FRONT or 2^n
+    return front == mmi_record_front(*shift);
 }
 
 // The first of some bytes that has not a value; `size` when all have.
@@ -3128,7 +3136,6 @@ MMI_FN void mmi_trace_resize(const memmgr_pool *pool, const void *from, const vo
 // Every block of a pool is freed.
 MMI_FN void mmi_trace_clear(const memmgr_pool *pool) {
     unsigned site;
-    if (!mmi_trace_is_on()) return;
     if (!mmi_trace_begin(MMI_TRACE_CLEAR, pool, MMI_NOBODY, &site)) return;
     mmi_trace.heap = &mmi_trace; // there may be another pool in its place
     mmi_lock_release(&mmi_trace.lock);
@@ -3367,7 +3374,7 @@ MMI_COLD uint32_t mmi_map_block_at(const mmi_entry *map, uint32_t granule) {
         at--;
     if (mmi_map_free_span(map + at)) return MMI_NONE;
     if (mmi_map_live_span(map + at)) {
-        if (entry >= at + mmi_map_span(map + at)) return MMI_NONE;
+        MMI_ASSERT(entry < at + mmi_map_span(map + at)); // its block's end is behind it
     } else if (entry != at || !(mmi_map_taken(map + at) >> mmi_map_bit(granule) & 1)) {
         return MMI_NONE;
     }
@@ -3657,8 +3664,7 @@ MMI_FN uint32_t mmi_segment_class_limit(size_t size) {
 
 // How many blocks a class may keep: the more the smaller they are, and the larger the segment.
 MMI_FN uint32_t mmi_segment_class_depth(uint32_t class_limit, uint32_t length) {
-    uint32_t depth = 4 * class_limit / length;
-    if (depth < MMI_CLASS_DEPTH_MIN) return MMI_CLASS_DEPTH_MIN;
+    uint32_t depth = MMI_CLASS_DEPTH_MIN * class_limit / length; // length <= class_limit
     return depth < MMI_CLASS_DEPTH_MAX ? depth : MMI_CLASS_DEPTH_MAX;
 }
 
@@ -3715,6 +3721,7 @@ MMI_FN size_t mmi_segment_lay_out(mmi_segment *segment, size_t granules, uint32_
 // As many granules as fit into `size` bytes with what lies in front of them. 0: too small.
 MMI_FN size_t mmi_segment_fit_with(mmi_segment *segment, size_t size, uint32_t class_limit) {
     size_t granules = size / MMI_GRANULE;
+    if (granules > MMI_GRANULES_MAX) granules = MMI_GRANULES_MAX; // more have no layout
     for (unsigned i = 0; i < 4; i++) { // each time nearer, from above and from below by turns
         size_t front = mmi_segment_lay_out(segment, granules, class_limit);
         size_t room = front < size ? (size - front) / MMI_GRANULE + 8 : 0; // 8: never from below
@@ -3911,8 +3918,7 @@ MMI_FN bool mmi_search_good(mmi_segment *segment, const mmi_request *want, mmi_f
     if (want->alignment > MMI_GRANULE) length += (want->alignment >> MMI_GRANULE_SHIFT) - 1;
     if (length <= segment->granule_count) {
         unsigned code = mmi_index_code((uint32_t)length);
-        unsigned last = mmi_index_code_for((uint32_t)length);
-        for (; code <= last && code <= MMI_CODE_MAX; code++) {
+        for (; code <= MMI_CODE_MAX; code++) { // twice at most
             uint32_t entry = mmi_index_find(segment, code);
             if (entry == MMI_NONE) break;
             if (mmi_search_entry(segment, entry, want, found)) return true;
@@ -4020,14 +4026,14 @@ MMI_INLINE bool mmi_class_keep(mmi_segment *segment, uint32_t block, uint32_t le
     return true;
 }
 
-// How many blocks a class that has run dry asks for at once: an entry's worth, half its stack at
-// most.
+// How many blocks a class that has run dry asks for at once: an entry's worth, which is never more
+// than half its stack.
 MMI_FN uint32_t mmi_class_batch(const mmi_segment *segment, uint32_t length) {
     if (length > segment->class_limit) return 1;
     const mmi_class *kept = mmi_segment_class(segment, length);
     if (kept->count != 0) return 1;
-    uint32_t count = MMI_ENTRY_GRANULES / length, half = kept->depth / 2u;
-    if (count > half) count = half;
+    uint32_t count = MMI_ENTRY_GRANULES / length;
+    MMI_ASSERT(count <= kept->depth / 2u);
     return count > 1 ? count : 1;
 }
 
@@ -4875,7 +4881,8 @@ MMI_FN void *mmi_arena_meta(size_t size) {
     size = mmi_align_up(size, 64);
     if (size > (size_t)(mmi_arena_all.meta_end - mmi_arena_all.meta)) {
         size_t least = mmi_align_up(size + 64, MMI_UNIT), map = MMI_META;
-        char *memory = least < map ? (char *)mmi_os_map(map) : NULL;
+        MMI_ASSERT(least < map);
+        char *memory = (char *)mmi_os_map(map);
         if (!memory) memory = (char *)mmi_os_map(map = least);
         if (!memory) return NULL;
         ((void **)(void *)memory)[0] = mmi_arena_all.meta_maps;
@@ -4962,6 +4969,7 @@ MMI_FN mmi_slab *mmi_arena_find(uintptr_t address) {
         uintptr_t base = mmi_atomic_word(&arena->base);
         size_t number = (address - base) >> MMI_UNIT_SHIFT;
         if (number >= mmi_atomic_word_acquire(&arena->fresh)) continue;
+        MMI_PAUSE("unit of an arena seen");
         if (mmi_atomic_word(&arena->base) == base) return &arena->units[number];
     }
     return NULL;
@@ -5049,6 +5057,13 @@ MMI_FN void mmi_arena_tick(void) {
     mmi_arena_all.ticked = now;
     (void)mmi_arena_purge(mmi_arena_all.least_idle);
     mmi_arena_all.least_idle = mmi_arena_all.idle.count;
+}
+
+// The same, without the lock held.
+MMI_FN void mmi_arena_visit(void) {
+    mmi_lock_acquire(&mmi_arena_lock);
+    mmi_arena_tick();
+    mmi_lock_release(&mmi_arena_lock);
 }
 
 MMI_FN void mmi_arena_put(mmi_slab *unit) {
@@ -5171,6 +5186,13 @@ MMI_FN void mmi_large_tick(void) {
     if (mmi_large.least_idle >= MMI_UNIT)
         (void)mmi_pool_purge_segment(mmi_pool_first(mmi_large.pool), mmi_large.touched, keep);
     mmi_large.least_idle = idle;
+}
+
+// The same, without the lock held.
+MMI_FN void mmi_large_visit(void) {
+    mmi_large_enter();
+    if (mmi_large.pool) mmi_large_tick();
+    mmi_large_leave();
 }
 
 // Notes that a block is in use. Returns whether its bytes are known to be zero.
@@ -5403,17 +5425,19 @@ MMI_FN void mmi_heap_shed(mmi_heap *heap, mmi_bin *bin, size_t count) {
 // one of them sees what the other did. Whatever happens to the slab meanwhile, to be told once too
 // often does no harm.
 MMI_FN void mmi_heap_tell(mmi_slab *slab) {
+    MMI_PAUSE("seen that nobody has told");
     while (!mmi_atomic_byte_exchange(&slab->told, 1)) {
         mmi_heap *owner = mmi_heap_owner(slab);
         if (owner) {
-            MMI_PAUSE("about to tell the owner");
             uintptr_t *told = &owner->told[mmi_atomic_half(&slab->size_index)];
             uintptr_t first = mmi_atomic_word(told);
+            MMI_PAUSE("about to tell the owner");
             do
                 slab->told_next = (mmi_slab *)first;
             while (!mmi_atomic_word_replace(told, &first, (uintptr_t)slab));
             return;
         }
+        MMI_PAUSE("nobody to tell");
         (void)mmi_atomic_byte_exchange(&slab->told, 0);
         mmi_atomic_fence();
         if (!mmi_heap_owner(slab)) return;
@@ -5480,11 +5504,29 @@ MMI_FN void mmi_heap_release_empty(mmi_heap *heap) {
         }
 }
 
-// Leaves a heap to the next thread, or to whoever needs its slabs.
-MMI_FN void mmi_heap_park(mmi_heap *heap) {
+// Gives back what a heap does not need just now.
+MMI_FN void mmi_heap_give(mmi_heap *heap) {
     mmi_heap_collect_all(heap);
     mmi_heap_flush(heap);
     mmi_heap_release_empty(heap);
+}
+
+// From time to time looks after memory that is idle, by the way of calls that take their time
+// anyway: a program that has freed much and does little may take and leave no slab, and each block
+// on a stack that it does not use may keep a whole unit.
+MMI_FN void mmi_heap_visit(mmi_heap *heap) {
+    uint32_t now = mmi_os_clock();
+    heap->visit_at = heap->issued + MMI_VISIT_BLOCKS;
+    if (now - heap->visited < MMI_IDLE_MILLISECONDS) return;
+    heap->visited = now;
+    mmi_heap_give(heap);
+    mmi_arena_visit();
+    mmi_large_visit();
+}
+
+// Leaves a heap to the next thread, or to whoever needs its slabs.
+MMI_FN void mmi_heap_park(mmi_heap *heap) {
+    mmi_heap_give(heap);
     mmi_lock_acquire(&mmi_arena_lock);
     heap->next_parked = mmi_heap_all.parked;
     heap->parked = true;
@@ -5553,11 +5595,7 @@ MMI_FN bool mmi_heap_drain_parked(size_t most) {
 // Gives to the arenas what is kept: by this thread, and by those that have ended.
 MMI_FN bool mmi_heap_give_all(void) {
     mmi_heap *heap = mmi_heap_mine;
-    if (mmi_heap_is_real(heap)) {
-        mmi_heap_collect_all(heap);
-        mmi_heap_flush(heap);
-        mmi_heap_release_empty(heap);
-    }
+    if (mmi_heap_is_real(heap)) mmi_heap_give(heap);
     return mmi_heap_drain_parked(MMI_PARKED_MOST);
 }
 
@@ -5589,6 +5627,7 @@ MMI_FN bool mmi_heap_get_slab(mmi_heap *heap, mmi_bin *bin, size_t asked) {
     mmi_slab *slab = mmi_heap_adopt_slab(size_index, asked);
     if (!slab && !mmi_arena_has_idle()) {
         mmi_lock_release(&mmi_arena_lock);
+        MMI_PAUSE("no idle unit");
         mmi_heap_collect_all(heap);
         (void)mmi_heap_drain_parked(asked);
         if (bin->partial) return true;
@@ -5605,14 +5644,15 @@ MMI_FN bool mmi_heap_get_slab(mmi_heap *heap, mmi_bin *bin, size_t asked) {
 
 // Fills the empty stack of a bin, by a quarter. False when there is no memory.
 MMI_FN bool mmi_heap_refill(mmi_heap *heap, mmi_bin *bin) {
+    if (heap->issued >= heap->visit_at) mmi_heap_visit(heap);
     if (!bin->partial) mmi_heap_collect(heap, (unsigned)(bin - heap->bins));
     if (!bin->partial && !mmi_heap_get_slab(heap, bin, MMI_PARKED_ASKED)) {
+        MMI_PAUSE("no memory");
         (void)mmi_heap_scavenge();
         if (!bin->partial && !mmi_heap_get_slab(heap, bin, MMI_PARKED_MOST)) return false;
     }
     mmi_slab *slab = bin->partial;
-    unsigned take = (unsigned)(bin->limit - bin->bottom) / 4;
-    if (take == 0) take = 1;
+    unsigned take = (unsigned)(bin->limit - bin->bottom) / 4; // MMI_BIN_DEPTH_LEAST is 4
     if (take > slab->free_count) take = slab->free_count;
     mmi_slab_take(slab, bin, take);
     if (slab->free_count == 0) mmi_heap_unlist(slab);
@@ -5705,6 +5745,7 @@ MMI_FN void mmi_heap_after_fork_in_child(void) {
 MMI_COLD void mmi_heap_start(void) {
 #if MMI_THREADS
     if (mmi_atomic_load(&mmi_heap_all.started) == 2) return; // and what was prepared is known
+    MMI_PAUSE("not started yet");
     unsigned was = mmi_atomic_exchange(&mmi_heap_all.started, 1);
     if (was == 1) { // patience has an end: a fork's child may wait for a thread that is not there
         for (unsigned i = 0; i < 1000 && mmi_atomic_load(&mmi_heap_all.started) == 1; i++)
@@ -5748,6 +5789,9 @@ MMI_FN mmi_heap *mmi_heap_enter(void) {
     mmi_os_thread_has(heap);
     return heap;
 }
+
+// What a first general call begins: from here on forks are told of.
+MMI_FN void mmi_heap_begin(void) { (void)mmi_heap_enter(); }
 
 #if MMI_POSIX && MMI_THREADS && MMI_GNUC && MMI_ELF
 // Is no block LIVE or REMOTE, and no other thread's heap in use? With both locks held.
@@ -5811,7 +5855,8 @@ MMI_COLD void *mmi_heap_alloc_slow(size_t size) {
     if (!heap) return mmi_heap_failed();
     mmi_bin *bin = mmi_slab_bin(heap, size);
     void *block = NULL;
-    if (bin->top != bin->bottom || mmi_heap_refill(heap, bin)) block = mmi_heap_pop(bin);
+    MMI_ASSERT(bin->top == bin->bottom);
+    if (mmi_heap_refill(heap, bin)) block = mmi_heap_pop(bin);
     if (gone) mmi_heap_thread_ends(heap);
     return block ? block : mmi_heap_failed();
 }
@@ -5878,7 +5923,10 @@ MMI_INLINE uint8_t *mmi_heap_locate(const mmi_slab *slab, const void *ptr, unsig
 MMI_COLD memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
     memmgr_error error = MEMMGR_OK;
     mmi_slab *slab = mmi_arena_find((uintptr_t)ptr);
-    if (!slab) return mmi_large_free(ptr, around);
+    if (!slab) {
+        if (mmi_heap_is_real(mmi_heap_mine)) mmi_heap_visit(mmi_heap_mine);
+        return mmi_large_free(ptr, around);
+    }
     unsigned size_index = 0;
     uint8_t *state = mmi_heap_locate(slab, ptr, &size_index, &error, around);
     if (!state) return error;
@@ -5889,8 +5937,9 @@ MMI_COLD memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
     }
     mmi_bin *bin = slab->bin;
     mmi_item item = {ptr, state};
+    MMI_ASSERT(bin->top == bin->limit); // else it would have been pushed
     mmi_atomic_byte_store(state, MMI_STATE_CACHED);
-    if (bin->top == bin->limit) mmi_heap_shed(owner, bin, (size_t)(bin->limit - bin->bottom) / 2);
+    mmi_heap_shed(owner, bin, (size_t)(bin->limit - bin->bottom) / 2);
     *bin->top++ = item;
     return MEMMGR_OK;
 }
@@ -5989,6 +6038,7 @@ MMI_FN bool mmi_heap_resize_in_place(void *ptr, size_t old, size_t size) {
 // block intact, when there is no memory. `old` is its usable size.
 MMI_FN void *mmi_heap_resize(void *ptr, size_t old, size_t size) {
     bool small = size <= MMI_SMALL_MAX;
+    MMI_PAUSE("about to resize");
     if (mmi_heap_resize_in_place(ptr, old, size)) return ptr;
     void *block = small ? mmi_heap_alloc(size) : mmi_large_alloc_roomy(size);
     if (!block && !small && mmi_heap_scavenge()) block = mmi_large_alloc_roomy(size);
@@ -6096,6 +6146,12 @@ MMI_FN memmgr_pool *mmi_heap_enter(void) {
 
 MMI_FN void mmi_heap_leave(void) { mmi_lock_release(&mmi_heap_lock); }
 
+// What a first general call begins: from here on forks are told of.
+MMI_FN void mmi_heap_begin(void) {
+    (void)mmi_heap_enter();
+    mmi_heap_leave();
+}
+
 MMI_FN void *mmi_heap_alloc_aligned(size_t alignment, size_t size) {
     memmgr_pool *pool = mmi_heap_enter();
     void *block = pool ? mmi_pool_alloc(pool, alignment, size) : NULL;
@@ -6113,9 +6169,10 @@ MMI_COLD void *mmi_heap_failed(void) {
     return NULL;
 }
 
+// There is a block, for whose quarantine it was, and so a pool.
 MMI_COLD void mmi_heap_forget_failure(void) {
     memmgr_pool *pool = mmi_heap_enter();
-    if (pool) pool->failures--;
+    pool->failures--;
     mmi_heap_leave();
 }
 
@@ -6140,7 +6197,7 @@ MMI_FN memmgr_error mmi_heap_find(const void *ptr, mmi_live *block, memmgr_block
     return error;
 }
 
-MMI_FN size_t mmi_heap_serial(void) { return mmi_heap_pool ? mmi_heap_pool->allocations : 0; }
+MMI_FN size_t mmi_heap_serial(void) { return mmi_heap_pool->allocations; } // there is a block
 
 // There are no short ways.
 MMI_INLINE bool mmi_heap_is_live(const void *ptr) {
@@ -6264,10 +6321,10 @@ MMI_FN void mmi_watch_leave(const memmgr_pool *pool) {
 
 // --- what was found
 
-// Counts a misuse, and notes it. Returns its error. What there is no room for is left to be found
-// the next time: callers that look at several blocks stop then.
+// Counts a misuse, and notes it. Returns its error. Callers that look at several blocks stop when
+// there is no more room: the others are found the next time.
 MMI_COLD memmgr_error mmi_watch_note(mmi_findings *found, const memmgr_report *report) {
-    if (found->count == MMI_FINDINGS) return report->error;
+    MMI_ASSERT(found->count < MMI_FINDINGS);
     if (report->pool)
         ((memmgr_pool *)(uintptr_t)report->pool)->misuses++;
     else
@@ -6350,11 +6407,11 @@ MMI_FN memmgr_error mmi_watch_raw_free(memmgr_pool *pool, void *raw) {
 
 MMI_FN bool mmi_watch_raw_resize(memmgr_pool *pool, const memmgr_block *raw, size_t size) {
     void *address = (void *)(uintptr_t)raw->address;
-    mmi_live live;
+    mmi_live live = {NULL, 0, 0};
     size_t length = mmi_pool_granules(size);
     if (!pool) return mmi_heap_resize_in_place(address, raw->size, size);
-    return length <= MMI_GRANULES_MAX && mmi_pool_locate(pool, address, &live) == MEMMGR_OK &&
-           mmi_pool_resize(pool, &live, (uint32_t)length);
+    (void)mmi_pool_locate(pool, address, &live); // it has been found before
+    return length <= MMI_GRANULES_MAX && mmi_pool_resize(pool, &live, (uint32_t)length);
 }
 
 // Lets memmgr look at a record and the guards in spite of a tool; and nobody.
@@ -6392,11 +6449,10 @@ typedef struct {
 // another thread may be about to use the memory.
 MMI_COLD bool mmi_watch_find_freed(const memmgr_pool *pool, const void *ptr, mmi_record *copy) {
     memmgr_block raw;
-    for (unsigned shift = MMI_GRANULE_SHIFT; shift < 8 * sizeof(size_t) - 2; shift++) {
+    unsigned most = mmi_bits_lowest((mmi_word)(uintptr_t)ptr); // a granule's address: never 0
+    for (unsigned shift = MMI_GRANULE_SHIFT; shift <= most; shift++) {
         const char *at = (const char *)ptr - mmi_record_front(shift);
-        if ((uintptr_t)ptr & (((uintptr_t)1 << shift) - 1)) break;
-        if ((uintptr_t)at > (uintptr_t)ptr) break;
-        if (mmi_watch_raw_find(pool, at, &raw) == MEMMGR_FOREIGN_POINTER) continue;
+        if (mmi_watch_raw_find(pool, at, &raw) != MEMMGR_DOUBLE_FREE) continue; // not free memory
         mmi_tool_open(at, MMI_RECORD_SIZE);
         mmi_bytes_copy(copy, at, sizeof *copy);
         mmi_tool_close(at, MMI_RECORD_SIZE);
@@ -6505,7 +6561,8 @@ MMI_COLD memmgr_error mmi_watch_mend(const memmgr_pool *pool, mmi_watched *block
     mmi_record_rewrite(block->record, block->raw.size, block->shift);
     (void)mmi_watch_raw_find(pool, (const char *)block->raw.address - 1, &before);
     mmi_record *record = (mmi_record *)(uintptr_t)before.address;
-    bool recorded = record && before.size >= MMI_FRONT + MMI_GUARD;
+    bool recorded = record != NULL;
+    MMI_ASSERT(!recorded || before.size >= MMI_FRONT + MMI_GUARD); // as all blocks have records
     if (recorded) mmi_watch_expose(record, before.size);
     if (recorded && mmi_record_is_valid(record) && !mmi_record_guards_hold(record, &offset))
         damaged = record;
@@ -6560,6 +6617,20 @@ MMI_FN uintptr_t mmi_watch_seal(const mmi_quarantine *held) {
     return (uintptr_t)held ^ held->room * 31 ^ held->limit * 127;
 }
 
+// Does its list make sense? Else it was overwritten.
+MMI_FN bool mmi_watch_is_sound(const mmi_quarantine *held) {
+    return held->seal == mmi_watch_seal(held) && held->first < held->room &&
+           held->count <= held->room && held->bytes <= held->limit;
+}
+
+// The quarantine. One that was overwritten is given up, with the blocks that are in it: NULL.
+MMI_FN mmi_quarantine *mmi_watch_sound_quarantine(memmgr_pool *pool) {
+    mmi_quarantine *held = mmi_watch_quarantine(pool);
+    if (!held || mmi_watch_is_sound(held)) return held;
+    mmi_watch_set_quarantine(pool, NULL);
+    return NULL;
+}
+
 // A quarantine with nothing in it; NULL where there is no room for one.
 MMI_FN mmi_quarantine *mmi_watch_new_quarantine(memmgr_pool *pool) {
     size_t limit = mmi_watch_quarantine_bytes(pool), room = limit / 64;
@@ -6584,8 +6655,9 @@ MMI_FN mmi_quarantine *mmi_watch_new_quarantine(memmgr_pool *pool) {
 MMI_FN void mmi_watch_make_quarantine(memmgr_pool *pool) {
     mmi_quarantine *made = mmi_watch_new_quarantine(pool);
     if (!made) return;
+    MMI_PAUSE("quarantine made");
     mmi_watch_enter(pool);
-    mmi_quarantine *unused = mmi_watch_quarantine(pool);
+    mmi_quarantine *unused = mmi_watch_sound_quarantine(pool);
     if (!pool && unused) {
         unused = made; // another thread was faster
     } else {
@@ -6605,17 +6677,6 @@ MMI_FN size_t mmi_watch_limit(const memmgr_pool *pool) {
     size_t limit = held ? held->limit : 0;
     mmi_watch_leave(pool);
     return limit;
-}
-
-// The quarantine if its list makes sense. One that was overwritten is given up, with the blocks
-// that are in it: NULL.
-MMI_FN mmi_quarantine *mmi_watch_sound_quarantine(memmgr_pool *pool) {
-    mmi_quarantine *held = mmi_watch_quarantine(pool);
-    if (!held || (held->seal == mmi_watch_seal(held) && held->first < held->room &&
-                  held->count <= held->room && held->bytes <= held->limit))
-        return held;
-    mmi_watch_set_quarantine(pool, NULL);
-    return NULL;
 }
 
 // Is there room for a block? Then it is in.
@@ -6665,11 +6726,15 @@ MMI_FN void mmi_watch_verify(const memmgr_pool *pool, mmi_record *record, size_t
     mmi_tool_close(block, record->requested);
 }
 
-// Lets a block go from quarantine.
+// Lets a block go from quarantine, if it is in it: the list may have been overwritten.
 MMI_FN void mmi_watch_let_go(memmgr_pool *pool, mmi_record *record, mmi_findings *found) {
     memmgr_block raw;
     if (mmi_watch_raw_find(pool, record, &raw) != MEMMGR_OK) return;
     mmi_watch_expose(record, raw.size);
+    if (mmi_record_is_valid(record) && mmi_atomic_half(&record->state) != MMI_RECORD_QUARANTINED) {
+        mmi_watch_hide(record, raw.size);
+        return;
+    }
     mmi_watch_verify(pool, record, raw.size, found);
     mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
     (void)mmi_watch_release(pool, record, raw.size);
@@ -6685,7 +6750,7 @@ MMI_FN bool mmi_watch_empty(memmgr_pool *pool, mmi_findings *found) {
 }
 
 // Takes a block that was freed into quarantine; the oldest make room. False when it is too large,
-// or there is no quarantine to be had.
+// or there is no quarantine to be had, or those that went have filled `found` but for one.
 MMI_FN bool mmi_watch_hold(memmgr_pool *pool, mmi_record *record, mmi_findings *found) {
     mmi_record *oldest;
     if (mmi_watch_limit(pool) <= mmi_watch_quarantine_bytes(pool) / 2)
@@ -6694,9 +6759,10 @@ MMI_FN bool mmi_watch_hold(memmgr_pool *pool, mmi_record *record, mmi_findings *
     if (limit == 0 || record->requested > limit) return false;
     mmi_atomic_half_store(&record->state, MMI_RECORD_QUARANTINED);
     while (!mmi_watch_push(pool, record)) {
-        if (mmi_watch_pop(pool, &oldest)) {
+        bool full = found->count + 1 >= MMI_FINDINGS;
+        if (!full && mmi_watch_pop(pool, &oldest)) {
             mmi_watch_let_go(pool, oldest, found);
-        } else if (mmi_watch_limit(pool) == 0) { // it has been overwritten
+        } else if (full || mmi_watch_limit(pool) == 0) { // or it has been overwritten
             mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
             return false;
         }
@@ -6778,9 +6844,10 @@ MMI_INLINE void *mmi_watch_alloc(memmgr_pool *pool, size_t alignment, size_t siz
         block = NULL;
     else if (mmi_watch_flags(pool) & MMI_RECORDED)
         block = mmi_watch_make(pool, alignment, size, caller, found);
-    else if ((block = mmi_watch_raw_alloc(pool, alignment, size)) != NULL &&
-             mmi_watch_raw_find(pool, block, &raw) == MEMMGR_OK)
+    else if ((block = mmi_watch_raw_alloc(pool, alignment, size)) != NULL) {
+        (void)mmi_watch_raw_find(pool, block, &raw); // for its size
         mmi_watch_fill(pool, (char *)block, raw.size, zeroed);
+    }
     if (block && (mmi_watch_flags(pool) & MMI_RECORDED))
         mmi_watch_fill(pool, (char *)block, size, zeroed);
     if (MMI_UNLIKELY(mmi_watch_is_traced(pool)))
@@ -6806,6 +6873,8 @@ MMI_INLINE memmgr_error mmi_watch_retire(memmgr_pool *pool, mmi_watched *block,
         mmi_tool_open(bytes, size);
         mmi_bytes_fill(bytes, MMI_FILL_FREED, size);
     }
+    if (MMI_UNLIKELY(holds && !(flags & MEMMGR_POOL_GUARD))) // else they have been looked at
+        mmi_record_write_guards(block->record);
     if (holds && mmi_watch_hold(pool, block->record, found)) {
         mmi_tool_close(bytes, size);
         mmi_watch_hide(block->record, block->raw.size);
@@ -6817,8 +6886,9 @@ MMI_INLINE memmgr_error mmi_watch_retire(memmgr_pool *pool, mmi_watched *block,
 // Takes a block from the program. False when another thread has just done that: else both would
 // put it into quarantine. A pool's lock keeps them apart.
 MMI_INLINE bool mmi_watch_claim(const memmgr_pool *pool, mmi_record *record, mmi_caller caller) {
+    MMI_PAUSE("about to claim a record");
     if (mmi_atomic_half(&record->state) != MMI_RECORD_LIVE) return false;
-    MMI_PAUSE("record is live");
+    MMI_PAUSE("record seen LIVE");
     if (pool)
         mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
     else if (!mmi_atomic_half_claim(&record->state, MMI_RECORD_LIVE, MMI_RECORD_FREED))
@@ -6984,10 +7054,14 @@ MMI_FN size_t mmi_watch_held(const memmgr_pool *pool, size_t *bytes) {
     memmgr_block raw;
     mmi_watch_enter(pool);
     const mmi_quarantine *held = mmi_watch_quarantine(pool);
+    if (held && !mmi_watch_is_sound(held)) held = NULL;
     size_t blocks = held ? held->count + 1 : 0;
     *bytes = 0;
-    if (held && mmi_watch_raw_find(pool, held, &raw) == MEMMGR_OK) *bytes = raw.size;
-    for (size_t i = 0; held && i < held->count && held->count <= held->room; i++) {
+    if (held) {
+        (void)mmi_watch_raw_find(pool, held, &raw);
+        *bytes = raw.size;
+    }
+    for (size_t i = 0; held && i < held->count; i++) {
         const mmi_record *record = held->items[(held->first + i) % held->room].record;
         if (mmi_watch_raw_find(pool, record, &raw) == MEMMGR_OK) *bytes += raw.size;
     }
@@ -7216,20 +7290,19 @@ MMI_FN bool mmi_stats_run_valid(const mmi_segment *segment, uint32_t at, uint32_
     for (uint32_t i = first; i < behind; i++) {
         bool marked = behind - first >= 2 && (i == first || i == behind - 1);
         mmi_word used = marked ? mmi_map_span_mark(behind - first, MMI_SPAN_FREE) : 0;
-        if (map[i].start != 0 || map[i].used != used) return false;
+        if (map[i].used != used) return false; // start bits would have ended the run
     }
     return true;
 }
 
-// Is the map of a segment a row of blocks, and of runs none of which touch?
+// Is the map of a segment a row of blocks and runs?
 MMI_FN bool mmi_stats_map_valid(const mmi_segment *segment, mmi_audit *audit) {
     const mmi_entry *map = mmi_map_of(segment);
     uint32_t at = 0, length;
-    for (bool after_run = false; at < segment->granule_count; at += length) {
+    for (; at < segment->granule_count; at += length) {
         length = mmi_map_run_end(map, at) - at;
         if (length != 0) {
-            if (after_run || !mmi_stats_run_valid(segment, at, at + length)) return false;
-            after_run = true;
+            if (!mmi_stats_run_valid(segment, at, at + length)) return false;
             continue;
         }
         bool live = mmi_map_is_live(map, at);
@@ -7238,7 +7311,6 @@ MMI_FN bool mmi_stats_map_valid(const mmi_segment *segment, mmi_audit *audit) {
         audit->live_blocks += live;
         audit->used += live ? length : 0;
         audit->kept_blocks += !live;
-        after_run = false;
     }
     return at == segment->granule_count;
 }
@@ -8806,8 +8878,7 @@ MMI_FN void mmi_public_at_exit(void) { (void)mmi_public_leaks(); }
 
 MMI_INLINE void mmi_public_debug(void) {
     static uint8_t asked;
-    if (!MMI_DEBUG || mmi_atomic_byte(&asked) || mmi_atomic_byte_exchange(&asked, 1)) return;
-    mmi_os_at_exit(mmi_public_at_exit);
+    if (MMI_DEBUG && !mmi_atomic_byte_exchange(&asked, 1)) mmi_os_at_exit(mmi_public_at_exit);
 }
 #endif
 
@@ -9069,6 +9140,7 @@ MEMMGR_API size_t memmgr_fail_each(memmgr_pool *pool, void (*job)(void *ctx), vo
 
 MEMMGR_API bool memmgr_trace_start(memmgr_writer write, void *ctx) {
     if (MMI_WATCH && write) {
+        mmi_heap_begin(); // a fork's child is not to write
         mmi_heap_watch();
         if (mmi_trace_start(write, ctx)) return true;
     }
@@ -9553,11 +9625,14 @@ MMI_FN bool mmi_libc_walk(const memmgr_pool *pool, memmgr_visitor visit, void *c
     return true;
 }
 
-// For pictures: as the walk, and behind it what is free, which has no address here.
+// For pictures, whose visitors want to see all: as the walk, and behind it what is free, which has
+// no address here.
 MMI_FN bool mmi_libc_walk_all(const void *heap, memmgr_visitor visit, void *ctx) {
     const memmgr_pool *pool = (const memmgr_pool *)heap;
     memmgr_block rest = mmi_block_shown(NULL, mmi_libc_free_bytes(pool), false);
-    return mmi_libc_walk(pool, visit, ctx) && (rest.size == 0 || visit(&rest, ctx));
+    bool whole = mmi_libc_walk(pool, visit, ctx);
+    if (rest.size != 0) (void)visit(&rest, ctx);
+    return whole;
 }
 
 // --- Making and ending a pool.
@@ -10153,6 +10228,7 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_UNIT_SHIFT
 #undef MMI_UNLIKELY
 #undef MMI_VALGRIND
+#undef MMI_VISIT_BLOCKS
 #undef MMI_WASM
 #undef MMI_WATCH
 #undef MMI_WATCHED

@@ -83,10 +83,11 @@ list_jobs()
     job test_watch.threaded threaded tests/test_watch.c $on
     job test_trace.plain plain tests/test_trace.c $on
     job test_trace.threaded threaded tests/test_trace.c $on
-    for name in threads fork general lock regress holes; do
+    for name in threads fork general lock regress holes scarce single os exit exit_call; do
         job test_$name atomic tests/test_$name.c $on
     done
-    for name in model pool misuse edges grow strategy draw report bound exhaustion; do
+    for name in model pool misuse edges grow strategy draw report bound exhaustion base os_none \
+        trace_clock damage watch_wounds; do
         job test_$name program tests/test_$name.c $on
     done
     for file in tests/test_*.c; do
@@ -95,6 +96,12 @@ list_jobs()
     done
     job test_general.one program tests/test_general.c $on $one
     job test_general.no_os program tests/test_general.c $on $bare -DMEMMGR_STATIC_HEAP_SIZE=8000000
+    job test_single.debug atomic tests/test_single.c $on -DMEMMGR_DEBUG
+    job test_base.one program tests/test_base.c $on $one
+    job test_base.no_tools program tests/test_base.c $on -DMEMMGR_NO_TOOLS
+    job test_base.small program tests/test_base.c $on -DMEMMGR_SMALL
+    job test_base.32 program tests/test_base.c $on -m32
+    job test_os_none.no_stdio program tests/test_os_none.c $on -DMEMMGR_NO_STDIO
     for name in watch trace; do
         job test_$name.debug plain tests/test_$name.c $on -DMEMMGR_DEBUG
         job test_$name.one program tests/test_$name.c $on $one
@@ -103,6 +110,9 @@ list_jobs()
         job test_$name.32 program tests/test_$name.c $on -m32
         job test_$name.32.off program tests/test_$name.c -m32
     done
+    job test_damage.no_os program tests/test_damage.c $on $bare
+    job test_watch_wounds.asan program tests/test_watch_wounds.c $on -fsanitize=address
+    job test_no_room program tests/test_no_room.c $on
     job corpus.debug program tests/corpus/corpus.c $on -DMEMMGR_DEBUG
     job corpus program tests/corpus/corpus.c $on
     job stress stress tests/stress_threads.c $on
@@ -134,6 +144,8 @@ list_smoke()
         job smoke.$switch.c99 smoke $mode $one -std=c99
     done
     job smoke.valgrind valgrind $on -DMEMMGR_DEBUG
+    job smoke.valgrind.lock valgrind $on '-DMEMMGR_LOCK()=(void)0' '-DMEMMGR_UNLOCK()=(void)0'
+    job smoke.strict strict $on $one
     job smoke.huge smoke $on -DMEMMGR_HUGE_PAGES
     job smoke.no_os smoke $on -DMEMMGR_NO_OS
     job smoke.no_os.one smoke $on $bare
@@ -198,6 +210,9 @@ run_job()
         COUNTING=atomic
         export COUNTING
         build "$@" && runs "$program" 5
+        ;;
+    strict) # -pthread would make the C library show what standard C does not have
+        "$out/cc" -std=c99 "$@" -o "$program" tests/smoke.c && runs "$program"
         ;;
     script) CC=$out/cc CXX=$out/cxx CFLAGS=-O0 runs sh "$1" ;;
     plugin)

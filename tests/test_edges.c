@@ -357,6 +357,7 @@ static void test_edges_no_pool(void) {
     CHECK(!memmgr_pool_walk(NULL, never_called, NULL)), bad_argument();
     memmgr_pool_draw(NULL, MEMMGR_PICTURE_TEXT, never_written, NULL), bad_argument();
     memmgr_pool_draw(NULL, MEMMGR_PICTURE_SVG, never_written, NULL), bad_argument();
+    CHECK_EQUAL(memmgr_pool_leaks(NULL), 0), bad_argument();
     CHECK(!memmgr_pool_owns(NULL, &block));
     CHECK_EQUAL(memmgr_pool_destroy(NULL), 0);
 }
@@ -369,7 +370,67 @@ static void test_edges_null_arguments(void) {
     memmgr_pool_stats(pool, NULL);
     memmgr_stats_get(NULL);
     CHECK_SILENT();
+    CHECK(!memmgr_pool_walk(pool, NULL, NULL));
+    CHECK_REPORTED(MEMMGR_BAD_ARGUMENT);
+    memmgr_pool_draw(pool, MEMMGR_PICTURE_TEXT, NULL, NULL);
+    CHECK_REPORTED(MEMMGR_BAD_ARGUMENT);
+    CHECK(!memmgr_walk(NULL, NULL));
+    CHECK_REPORTED(MEMMGR_BAD_ARGUMENT);
+    memmgr_draw(MEMMGR_PICTURE_TEXT, NULL, NULL);
+    CHECK_REPORTED(MEMMGR_BAD_ARGUMENT);
     close_pool();
+}
+
+// --- How large a pool ----------------------------------------------------------------------------
+
+static void test_edges_size_for(void) {
+    size_t last = 0;
+    for (size_t live = 1; live <= (size_t)1 << 24; live *= 2) {
+        size_t size = memmgr_pool_size_for(live, 100);
+        CHECK(size > live && size >= last);
+        last = size;
+    }
+    // What no pool can hold.
+    CHECK_EQUAL(memmgr_pool_size_for(SIZE_MAX, 16), 0);
+    CHECK_EQUAL(memmgr_pool_size_for(SIZE_MAX, SIZE_MAX), 0);
+    CHECK_EQUAL(memmgr_pool_size_for(SIZE_MAX / 2, SIZE_MAX / 2), 0);
+    if (!SWITCH_ON) return;
+    CHECK_EQUAL(memmgr_pool_size_for(SIZE_MAX / 4, SIZE_MAX / 64), 0); // their product
+    size_t longest = SIZE_MAX / 16 < 0xFFFFF000u ? SIZE_MAX / 16 : 0xFFFFF000u;
+    CHECK_EQUAL(memmgr_pool_size_for(longest * 16 - 16, longest * 16 - 16), 0);
+}
+
+// A segment has at most 64 GiB, of however much; and runs of more than 939 MiB are all of one code.
+// Nothing of it is touched, so it costs addresses only.
+static void test_edges_beyond_64_gib(void) {
+#if defined(USE_MEMORY_MGR) && !defined(MEMMGR_NO_OS) && !defined(MEMMGR_SMALL) &&                 \
+    SIZE_MAX > 0xFFFFFFFF
+    const size_t gib = (size_t)1 << 30;
+    memmgr_stats stats;
+    reports_start();
+    if (mmi_tool_is_there()) return; // it would be told of all of it
+    pool = memmgr_pool_create(66 * gib, NULL);
+    if (!pool) return; // a system that does not give away what it has not
+    size_t most = memmgr_pool_largest_free(pool);
+    CHECK(most > 63 * gib && most <= 64 * gib);
+    for (int round = 0; round < 2; round++) {
+        char *block = (char *)memmgr_pool_alloc(pool, 60 * gib);
+        REQUIRE(block != NULL);
+        CHECK_EQUAL(memmgr_pool_usable_size(pool, block), 60 * gib);
+        CHECK(kept(memmgr_pool_alloc(pool, 5 * gib)) == NULL);
+        char *other = (char *)memmgr_pool_alloc(pool, 3 * gib);
+        CHECK(other == block + 60 * gib);
+        CHECK_EQUAL(memmgr_pool_free(pool, block), MEMMGR_OK);
+        CHECK_EQUAL(memmgr_pool_free(pool, block), MEMMGR_DOUBLE_FREE);
+        CHECK_REPORTED(MEMMGR_DOUBLE_FREE);
+        CHECK_EQUAL(memmgr_pool_free(pool, other), MEMMGR_OK);
+    }
+    memmgr_pool_stats(pool, &stats);
+    CHECK_EQUAL(stats.failures, 2);
+    CHECK_EQUAL(stats.largest_free, most);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    CHECK_SILENT();
+#endif
 }
 
 static const test_case tests[] = {
@@ -387,6 +448,8 @@ static const test_case tests[] = {
     TEST(test_edges_names),
     TEST(test_edges_no_pool),
     TEST(test_edges_null_arguments),
+    TEST(test_edges_size_for),
+    TEST(test_edges_beyond_64_gib),
 };
 
 int main(int argc, char **argv) { return TEST_MAIN(tests, argc, argv); }

@@ -288,6 +288,90 @@ static void test_grow_many_segments(void) {
     }
 }
 
+// A source that gives only little at once: the table of segments grows, too.
+static void *little_map(size_t size, void *ctx) {
+    return size > 4096 ? NULL : source_map(size, ctx);
+}
+
+static void test_grow_by_little(void) {
+    memmgr_stats stats;
+    reports_start();
+    source_open(&source, (size_t)8 << 20);
+    memmgr_pool_desc desc = desc_growing(&source, 0);
+    desc.source.map = little_map;
+    memmgr_pool *pool = memmgr_pool_create(2048, &desc);
+    REQUIRE(pool != NULL);
+    while (held_count < 300)
+        REQUIRE(hold(pool, 2000));
+    if (SWITCH_ON) CHECK(source.count > 100);
+    CHECK(!SWITCH_ON || !hold(pool, 5000));
+    memmgr_pool_stats(pool, &stats);
+    if (SWITCH_ON) CHECK_EQUAL(stats.failures, 1);
+    check_pool(pool);
+    while (held_count)
+        let_go(pool, test_below(held_count));
+    check_pool(pool);
+    if (SWITCH_ON) CHECK_EQUAL(source.count, 1);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    CHECK_SILENT();
+    source_close(&source);
+}
+
+// Where the limit leaves room for a segment, but not for the table that goes with it, there is no
+// growth.
+static void test_grow_limit_below_the_table(void) {
+    for (size_t more = 16; more < 2000 && SWITCH_ON; more += 48) {
+        memmgr_stats before, after;
+        reports_start();
+        source_open(&source, (size_t)1 << 20);
+        memmgr_pool_desc desc = desc_growing(&source, 4096 + more);
+        memmgr_pool *pool = memmgr_pool_create(4096, &desc);
+        REQUIRE(pool != NULL);
+        size_t room = memmgr_pool_largest_free(pool);
+        CHECK(hold(pool, room));
+        memmgr_pool_stats(pool, &before);
+        bool grown = hold(pool, 16);
+        CHECK(more < 1500 || grown);
+        CHECK(source.peak <= 4096 + more);
+        memmgr_pool_stats(pool, &after);
+        CHECK_EQUAL(after.failures, grown ? 0 : 1);
+        if (!grown) CHECK_EQUAL(after.capacity, before.capacity);
+        check_pool(pool);
+        while (held_count)
+            let_go(pool, held_count - 1);
+        CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+        CHECK_SILENT();
+        source_close(&source);
+    }
+}
+
+// A source that takes nothing back need not say how.
+static void test_grow_source_without_unmap(void) {
+    if (!SWITCH_ON) return;
+    reports_start();
+    source_open(&source, (size_t)4 << 20);
+    memmgr_pool_desc desc = desc_growing(&source, 0);
+    desc.source.unmap = NULL;
+    memmgr_pool *pool = memmgr_pool_create(4096, &desc);
+    REQUIRE(pool != NULL);
+    for (size_t round = 0; round < 3; round++) {
+        while (held_count < 20)
+            REQUIRE(hold(pool, 3000));
+        CHECK(pool_agrees(pool));
+        while (held_count)
+            let_go(pool, test_below(held_count));
+        CHECK(pool_agrees(pool));
+    }
+    CHECK_EQUAL(memmgr_pool_bytes_used(pool), 0);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    CHECK(source.count > 3);
+    CHECK_EQUAL(source.faults, 0);
+    CHECK_SILENT();
+    while (source.count)
+        source_unmap(source.segment[0].at, source.segment[0].size, &source);
+    source_close(&source);
+}
+
 // A block larger than anything so far.
 static void test_grow_for_large_blocks(void) {
     reports_start();
@@ -523,6 +607,9 @@ static const test_case tests[] = {
     TEST(test_grow_limit),
     TEST(test_grow_only_when_asked),
     TEST(test_grow_many_segments),
+    TEST(test_grow_by_little),
+    TEST(test_grow_limit_below_the_table),
+    TEST(test_grow_source_without_unmap),
     TEST(test_grow_for_large_blocks),
     TEST(test_grow_not_when_refused),
     TEST(test_grow_all_freed),

@@ -1,5 +1,5 @@
 // claim.c: two threads free a watched block at once. The second is stopped where it has seen that
-// the record is live; it must not put the block into quarantine once more.
+// the record seen LIVE; it must not put the block into quarantine once more.
 static void claim_pause(const char *point);
 #define MMI_PAUSE(point) claim_pause(point)
 #include "../workers.h"
@@ -12,7 +12,7 @@ static _Thread_local bool stops;
 static sem_t arrived, go_on;
 
 static void claim_pause(const char *point) {
-    if (!stops || strcmp(point, "record is live") != 0) return;
+    if (!stops || strcmp(point, "record seen LIVE") != 0) return;
     stops = false;
     sem_post(&arrived);
     sem_wait(&go_on);
