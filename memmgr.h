@@ -7260,12 +7260,20 @@ MMI_FN bool mmi_stats_layout_valid(const memmgr_pool *pool, const mmi_segment *s
            segment->entry_count == fresh.entry_count && mmi_stats_lists_valid(segment, &fresh);
 }
 
+// Does a block without end begin behind the last granule? Else a run would go on there.
+MMI_FN bool mmi_stats_end_valid(const mmi_segment *segment) {
+    const mmi_entry *last = mmi_map_of(segment) + mmi_map_entry(segment->granule_count);
+    unsigned bit = mmi_map_bit(segment->granule_count);
+    return last->start >> bit == 1 && last->used >> bit == MMI_WORD_ONES >> bit;
+}
+
 // Do the marks stand only where there can be spans, and nothing in the entries that they cover?
 // From here on they can be followed without leaving the map.
 MMI_FN bool mmi_stats_spans_valid(const mmi_segment *segment) {
     const mmi_entry *map = mmi_map_of(segment);
     uint32_t count = segment->entry_count, span;
     if (map[count].start != 1 || map[count].used != MMI_WORD_ONES) return false;
+    if (!mmi_stats_end_valid(segment)) return false;
     for (uint32_t entry = 0; entry < count; entry += span) {
         const mmi_entry *first = map + entry;
         bool free_span = mmi_map_free_span(first);

@@ -27,23 +27,6 @@ void wraps_align_up(void) {
     REACHED();
 }
 
-// One factor is at most 255: the product is then made here from its bits, beside a solver's reach
-// otherwise.
-void wraps_product(void) {
-    size_t wide = nondet_size(), narrow = nondet_byte(), exact = 0;
-    bool fits = true, swap = nondet_bool();
-    for (unsigned bit = 8; bit-- > 0;) {
-        fits = fits && exact <= SIZE_MAX / 2;
-        exact = fits ? exact * 2 : 0;
-        size_t part = narrow >> bit & 1 ? wide : 0;
-        fits = fits && part <= SIZE_MAX - exact;
-        exact = fits ? exact + part : 0;
-    }
-    size_t told = swap ? mmi_product(narrow, wide) : mmi_product(wide, narrow);
-    PROVE(told == (fits ? exact : SIZE_MAX));
-    REACHED();
-}
-
 // The parts of a segment without classes lie one behind the other, and each is large enough.
 void wraps_layout(void) {
     mmi_segment segment;

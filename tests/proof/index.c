@@ -45,35 +45,39 @@ static unsigned any_place(void) {
     return place;
 }
 
+// Whatever is said of all bytes is said of one at any place.
 void index_node_largest(void) {
     any_node();
-    unsigned largest = mmi_index_largest(node);
-    bool found = false, larger = false;
-    for (unsigned i = 0; i < NODE; i++) {
+    unsigned largest = mmi_index_largest(node), other = any_place();
+    bool found = false;
+    for (unsigned i = 0; i < NODE; i++)
         found = found || node[i] == largest;
-        larger = larger || node[i] > largest;
-    }
-    PROVE(found && !larger);
+    PROVE(found && node[other] <= largest);
     REACHED();
 }
 
+// The first byte from a place on that is at least `code`.
 void index_node_first(void) {
     any_node();
-    unsigned from = any_place(), code = nondet_byte(), first = NODE;
-    for (unsigned i = NODE; i-- > 0;)
-        if (i >= from && node[i] >= code) first = i;
-    PROVE(mmi_index_first(node, from, code) == first);
+    unsigned from = any_place(), code = nondet_byte(), other = any_place();
+    unsigned first = mmi_index_first(node, from, code);
+    PROVE(first == NODE || (first < NODE && first >= from && node[first] >= code));
+    PROVE(other < from || other >= first || node[other] < code);
     REACHED();
 }
 
 // The lowest of the places where the smallest byte stands that is at least `code`.
 void index_node_least(void) {
     any_node();
-    unsigned code = nondet_byte(), least = NODE;
+    unsigned code = nondet_byte(), other = any_place();
     ASSUME(code != 0);
-    for (unsigned i = 0; i < NODE; i++)
-        if (node[i] >= code && (least == NODE || node[i] < node[least])) least = i;
-    PROVE(mmi_index_least(node, code) == least);
+    unsigned least = mmi_index_least(node, code);
+    PROVE(least == NODE || (least < NODE && node[least] >= code));
+    if (least == NODE)
+        PROVE(node[other] < code);
+    else
+        PROVE(node[other] < code || node[other] > node[least] ||
+              (node[other] == node[least] && other >= least));
     REACHED();
 }
 

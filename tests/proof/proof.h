@@ -87,7 +87,8 @@ static spec_map spec_any(uint32_t count, bool kept) {
     mmi_word carry = 0;
     for (unsigned entry = 0; entry < ENTRIES; entry++) {
         mmi_word start = (mmi_word)nondet_u64(), used = (mmi_word)nondet_u64();
-        if (entry == ENTRIES - 1 && count % BITS != 0) { // behind the last granule a block, for ever
+        if (entry == ENTRIES - 1 &&
+            count % BITS != 0) { // behind the last granule a block, for ever
             ASSUME(start >> count % BITS == 1);
             ASSUME((used | (((mmi_word)1 << count % BITS) - 1)) == ONES);
         }

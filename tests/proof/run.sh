@@ -40,18 +40,22 @@ once=$once,mmi_class_release.1:1,mmi_class_make_room.0:1,mmi_index_least.1:64,mm
 pool="-DGRANULES_WANTED=8 --no-array-field-sensitivity --no-standard-checks --bounds-check"
 pool="$pool --unwinding-assertions --unwindset $once"
 bits32='--32 -DPROOF_SIZE32'
+# With MEMMGR_SMALL, of 32 bits: a pool of up to 8 granules, in one entry; maps of 3 entries.
+one=mmi_search_all.0:6,mmi_search_all.1:3,mmi_pool_search.0:2,mmi_pool_flush.0:2
+one=$one,mmi_map_length_beyond.0:2,mmi_map_run_start_beyond.0:2,mmi_map_run_end_beyond.0:3
+one=$one,mmi_map_block_at.0:2,mmi_map_block_at.1:2,mmi_pool_search_table.0:1,mmi_pool_grow.0:1
+one=$one,mmi_pool_sweep.0:1,mmi_watch_send.0:1,mmi_watch_empty.0:1,mmi_text_string.0:1
+one=$one,mmi_text_number.0:1,mmi_text_number.1:1,mmi_text_hex.0:1,mmi_text_pointer.0:1
+one=$one,mmi_text_name.0:1,mmi_segment_fit_with.0:5,mmi_segment_fit_with.1:11
+small="$bits32 -DMEMMGR_SMALL -DGRANULES_WANTED=8 --no-array-field-sensitivity"
+small="$small --no-standard-checks --bounds-check --unwinding-assertions --unwind 10"
+small="$small --unwindset $one"
+words="$bits32 -DMEMMGR_SMALL --no-standard-checks --bounds-check --unwinding-assertions"
+node='--no-standard-checks --bounds-check --unwinding-assertions --unwind 66'
 bits16='--16 -DPROOF_SIZE32 -DPROOF_INT16'
 other_order='--arch ppc64 --big-endian'
 
 # name | file | function | header | wraps that are meant, in these functions | options
-# Written, but not in the list, as no answer was seen yet in the time there was: map_clears,
-# map_tells_block_at and map_tells_longest; index_node_..., index_next, index_finds and index_tops;
-# segment_takes, _gives and _resizes, search_finds; the other calls of pool.c; wraps_product, _fit and
-# _number. They compile; what they would say is not known.
-# Written, but not in the list, as no answer was seen yet in the time there was: map_clears,
-# map_tells_block_at and map_tells_longest; index_node_..., index_next, index_finds and index_tops;
-# segment_takes, _gives and _resizes, search_finds; the other calls of pool.c; wraps_product, _fit and
-# _number. They compile; what they would say is not known.
 # header: memory (see memory.sed), nodes (small nodes, see index.c), plain. L: not in a short run.
 proofs()
 {
@@ -68,12 +72,33 @@ L map_conserves.5 |map|map_conserves|memory||-DENTRIES=5
 index_codes       |index|index_codes|plain||
 index_sets        |index|index_sets|nodes||$tree
 L pool_frees      |pool|pool_frees|memory||$pool
+small_allocs      |pool|pool_allocs|memory||$small
+small_aligned     |pool|pool_aligned_allocs|memory||$small -DANY_PLACE
+small_callocs     |pool|pool_callocs|memory||$small
+L small_reallocs  |pool|pool_reallocs|memory||$small
+small_frees       |pool|pool_frees|memory||$small
+small_sizes       |pool|pool_sizes|memory||$small
+small_resets      |pool|pool_resets|memory||$small
+small_checks      |pool|pool_checks|memory||$small
+small_begins      |pool|pool_begins|memory||$small
+L small_sequence  |pool|pool_sequence|memory||$small
+map_live.w        |map|map_tells_live|memory||-DENTRIES=4 $words
+map_run_start.w   |map|map_tells_run_start|memory||-DENTRIES=4 $words
+map_run_end.w     |map|map_tells_run_end|memory||-DENTRIES=4 $words
+map_length.w      |map|map_tells_length|memory||-DENTRIES=4 $words
+map_block_at.w    |map|map_tells_block_at|memory||-DENTRIES=3 $words
+map_longest.w     |map|map_tells_longest|memory||-DENTRIES=1 $words
+map_sets.w        |map|map_sets|memory||-DENTRIES=4 $words
+map_clears.w      |map|map_clears|memory||-DENTRIES=3 $words
+map_conserves.w   |map|map_conserves|memory||-DENTRIES=4 $words
 segment_places    |segment|segment_places|memory||
 granules          |arith|wraps_granules|plain||$wraps
 granule           |arith|wraps_granule|plain|mmi_segment_granule|$wraps
 align_up          |arith|wraps_align_up|plain||$wraps
 layout            |arith|wraps_layout|plain||$wraps
 share             |arith|wraps_share|plain||$wraps
+number            |arith|wraps_number|plain||$wraps
+node_first.v      |index|index_node_first|plain||$node -DPROOF_SSE2
 END
     for model in 32 16; do
         eval "bits=\$bits$model"
@@ -83,6 +108,7 @@ granule.$model    |arith|wraps_granule|plain|mmi_segment_granule|$wraps $bits
 align_up.$model   |arith|wraps_align_up|plain||$wraps $bits
 layout.$model     |arith|wraps_layout|plain||$wraps $bits
 share.$model      |arith|wraps_share|plain||$wraps $bits
+number.$model     |arith|wraps_number|plain||$wraps $bits
 END
     done
     cat <<END
@@ -91,27 +117,81 @@ map_live.big      |map|map_tells_live|memory||-DENTRIES=4 $other_order
 END
 }
 
-# name | the proof that must fail | what is changed, for sed
+# name | the proof that must fail |
+#     what is changed, for sed
 faults()
 {
-    cat <<'END'
-length_short      |map_length|/mmi_map_length_short/,/^}/s/(63 - bit)/(62 - bit)/
-span_skipped      |map_length|/mmi_map_length_beyond/,/^}/s/mmi_map_live_span(map + next)/0 \&\& &/
-run_start_mask    |map_run_start|/mmi_map_run_start(/,/^}/s/mmi_map_mask(granule) - 1/mmi_map_mask(granule)/
-run_end_span      |map_run_end|/mmi_map_run_end_beyond/,/^}/s/mmi_map_span(right) : 1/1 : 1/
-set_one_less      |map_sets|/^MMI_FN void mmi_map_set/,/^}/s/block + length - 1/block + length/
-mark_first        |map_sets|/mmi_map_mark_span/,/^}/s/first + 2 > behind/first + 2 >= behind/
-lone_entry        |map_conserves|/^MMI_FN void mmi_map_set/,/^}/s/if (between == 1) head\[1\].used = ~(uint64_t)0;//
-kept_live         |map_live|/mmi_map_is_live/,/^}/s/entry->start & entry->used/entry->start/
-parents_stay      |index_sets|/^MMI_FN void mmi_index_set/,/^}/s/if (code < most \&\& old < most) return/if (code < most) return/
-code_step         |index_codes|s/code_for(uint32_t length) {/& length++;/
-misuse_kind       |pool_frees|s/return live ? MEMMGR_INTERIOR_POINTER : MEMMGR_DOUBLE_FREE;/return MEMMGR_DOUBLE_FREE;/
-place_end         |segment_places|s/> run.length - length) return/> run.length) return/
-granules_up       |granules|s/return ((size - (size != 0)) >> MMI_GRANULE_SHIFT) + 1;/return (size + 15) >> MMI_GRANULE_SHIFT;/
-rotation          |granule|s/| offset << (sizeof offset \* 8 - MMI_GRANULE_SHIFT)//
-align_down        |align_up|s/return (x + (unit - 1)) & ~(unit - 1);/return (x + unit) \& ~(unit - 1);/
-no_sentinel       |layout|s/(entries + 1) \* sizeof(mmi_entry)/entries * sizeof(mmi_entry)/
-share_product     |share|s/part <= SIZE_MAX \/ scale) return/part <= SIZE_MAX) return/
+    awk '/^ / { sub(/^ +/, ""); print head $0; next } { head = $0 }' <<'END'
+length_short      |map_length|
+    /mmi_map_length_short/,/^}/s/(MMI_WORD_BITS - 1 - bit)/(MMI_WORD_BITS - 2 - bit)/
+span_skipped      |map_length|
+    /mmi_map_length_beyond/,/^}/s/mmi_map_live_span(map + next)/0 \&\& &/
+run_start_mask    |map_run_start|
+    /mmi_map_run_start(/,/^}/s/mmi_map_mask(granule) - 1/mmi_map_mask(granule)/
+run_end_span      |map_run_end|
+    /mmi_map_run_end_beyond/,/^}/s/mmi_map_span(right) : 1/1 : 1/
+set_one_less      |map_sets|
+    /^MMI_FN void mmi_map_set/,/^}/s/block + length - 1/block + length/
+mark_first        |map_sets|
+    /mmi_map_mark_span/,/^}/s/first + 2 > behind/first + 2 >= behind/
+lone_entry        |map_conserves|
+    /^MMI_FN void mmi_map_set/,/^}/s/if (between == 1) head\[1\].used = MMI_WORD_ONES;//
+kept_live         |map_live|
+    /mmi_map_is_live/,/^}/s/entry->start & entry->used/entry->start/
+parents_stay      |index_sets|
+    /^MMI_FN void mmi_index_set/,/^}/s/code < most && old < most/code < most/
+code_step         |index_codes|
+    s/code_for(uint32_t length) {/& length++;/
+misuse_kind       |pool_frees|
+    s/return live ? MEMMGR_INTERIOR_POINTER : MEMMGR_DOUBLE_FREE;/return MEMMGR_DOUBLE_FREE;/
+place_end         |segment_places|
+    s/> run.length - length) return/> run.length) return/
+granules_up       |granules|
+    s/return ((size - (size != 0)) >> MMI_GRANULE_SHIFT) + 1;/return (size + 15) >> 4;/
+rotation          |granule|
+    s/| offset << (sizeof offset \* 8 - MMI_GRANULE_SHIFT)//
+align_down        |align_up|
+    s/return (x + (unit - 1)) & ~(unit - 1);/return (x + unit) \& ~(unit - 1);/
+no_sentinel       |layout|
+    s/(entries + 1) \* sizeof(mmi_entry)/entries * sizeof(mmi_entry)/
+share_product     |share|
+    s/part <= SIZE_MAX \/ scale) return/part <= SIZE_MAX) return/
+clear_last        |small_frees|
+    /^MMI_FN void mmi_map_clear/,/^}/s/map_bit(last));/map_bit(last - (length > 1)));/
+misuse_small      |small_frees|
+    s/return live ? MEMMGR_INTERIOR_POINTER : MEMMGR_DOUBLE_FREE;/return MEMMGR_DOUBLE_FREE;/
+misuse_size       |small_sizes|
+    s/if (offset % MMI_GRANULE != 0) return MEMMGR_INTERIOR_POINTER;//
+run_too_long      |small_allocs|
+    /mmi_map_next_run(/,/^}/s/mmi_bits_lowest(rest & ~\*left) - bit/& + 1/
+place_beyond      |small_aligned|
+    s/> run.length - length) return/> run.length) return/
+calloc_short      |small_callocs|
+    /^MMI_COLD void \*mmi_public_alloc/,/^}/s/mmi_pool_granules(size) << MMI_GRANULE_SHIFT/size/
+copy_short        |small_reallocs|
+    s/mmi_bytes_copy(to, from, old_bytes)/mmi_bytes_copy(to, from, old_bytes - 16)/
+reset_used        |small_resets|
+    /^MMI_FN void mmi_pool_reset/,/^}/s/pool->used = 0;//
+audit_more        |small_checks|
+    s/audit->used += live ? length : 0/audit->used += length + live/
+audit_less        |small_checks|
+    /^MMI_FN bool mmi_stats_map_valid/,/^}/s/return at == segment->granule_count/return true/
+number_short      |number|
+    /^MMI_FN void mmi_text_number/,/^}/s/digits\[3 \* sizeof(size_t)\]/digits[2 * sizeof(size_t)]/
+node_from         |node_first.v|
+    /mmi_index_first(const/,/^}/s/mmi_bits_range(from, 63)/mmi_bits_range(from \& 62, 63)/
+fit_more          |small_begins|
+    /^MMI_FN size_t mmi_segment_fit_with/,/^}/s/> size)/> size + 1)/
+resize_beyond     |small_sequence|
+    /^MMI_FN bool mmi_segment_resize/,/^}/s/to > right - block)/to > right - block + 1)/
+span_left         |map_clears.w|
+    /^MMI_FN void mmi_map_clear/,/^}/s/if (tail - head > 1) head\[1\].used = 0;//
+mark_short        |map_clears.w|
+    /mmi_map_mark_span/,/^}/s/first + 2 > behind/first + 2 >= behind/
+block_in_span     |map_block_at.w|
+    s/if (entry >= at + mmi_map_span(map + at)) return MMI_NONE;/return MMI_NONE;/
+longest_first     |map_longest.w|
+    s/if (run.length > longest) longest = run.length;/if (!longest) longest = run.length;/
 END
 }
 

@@ -16,7 +16,7 @@ static uint32_t count;
 
 static void any_segment(void) {
     count = nondet_u32();
-    ASSUME(count > (ENTRIES - 1) * 64 && count <= GRANULES);
+    ASSUME(count > (ENTRIES - 1) * BITS && count <= GRANULES);
     spec = spec_any(count, true);
     spec_segment_make(&spec, count, &memory);
 }
