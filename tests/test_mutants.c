@@ -2105,10 +2105,10 @@ static void test_mutants_heap_peak(void) {
 static void test_mutants_heap_peak_is_noted(void) {
     size_t count = 0;
     memmgr_stats before = general_stats();
-    while (before.used + count * 1000 < before.peak_used + (4u << 20))
+    while (before.used + count * 8000 < before.peak_used + (4u << 20))
         count++;
     REQUIRE(count < HEAP_BLOCKS);
-    heap_fill(1000, count);
+    heap_fill(8000, count);
     (void)heap_free_all(&count);
     CHECK(general_stats().peak_used >= before.peak_used + (3u << 20));
 }
