@@ -2019,13 +2019,15 @@ MMI_FN void mmi_os_unmap(void *memory, size_t size) {
 
 #if defined(__linux__) && defined(MADV_DONTNEED)
 MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
-    size_t page = mmi_os_page(), held = 0;
     unsigned char resident[1024];
+    const size_t page = mmi_os_page(),
+                 most = 4096 * sizeof resident; // qemu counts the host's pages
+    size_t held = 0;
     int error = errno;
     if (size % page != 0) return 0; // a unit that is part of a page: the system would round up
     for (size_t done = 0; done < size;) {
         char *at = (char *)memory + done;
-        size_t part = size - done < page * sizeof resident ? size - done : page * sizeof resident;
+        size_t part = size - done < most ? size - done : most;
         if (mincore(at, part, resident) == 0)
             for (size_t i = 0; i < part / page; i++)
                 held += (resident[i] & 1u) ? page : 0;
@@ -3031,10 +3033,10 @@ MMI_FN void mmi_trace_number(uint64_t number) {
 }
 
 MMI_FN void mmi_trace_address(const void *pointer) {
-    uintptr_t address = (uintptr_t)pointer, step = address - mmi_trace.address;
-    bool down = step >> (8 * sizeof step - 1) != 0;
+    uintptr_t address = (uintptr_t)pointer;
+    uint64_t step = (uint64_t)address - mmi_trace.address; // of 64 bits everywhere, as a reader's
     mmi_trace.address = address;
-    mmi_trace_number(down ? (uint64_t)(uintptr_t)~step << 1 | 1 : (uint64_t)step << 1);
+    mmi_trace_number(step >> 63 ? ~step << 1 | 1 : step << 1);
 }
 
 MMI_FN void mmi_trace_text(const char *text) {

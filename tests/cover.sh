@@ -114,6 +114,7 @@ list_jobs()
         job test_$name.32 program tests/test_$name.c $on -m32
         job test_$name.32.off program tests/test_$name.c -m32
     done
+    job large_pages program tests/targets/large_pages.c $on
     job test_damage.no_os program tests/test_damage.c $on $bare
     job test_watch_wounds.asan program tests/test_watch_wounds.c $on -fsanitize=address
     job test_no_room program tests/test_no_room.c $on
