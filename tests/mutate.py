@@ -52,7 +52,7 @@ QUICK_CC = ['clang'] if shutil.which('clang') else CC
 SAMPLE = 460
 SHORT_SAMPLE = 12
 LEAST_KILLED = 90          # percent
-SLOW = .5                  # seconds of processor time: a test that is not among the first
+SLOW = 1                   # seconds of processor time: a test that is not among the first
 LEAST_SECONDS = 5          # of a test's time limit, which is ten times what it takes
 DATA_LIMIT = 4 << 30       # bytes that a process may write to
 FILE_LIMIT = 256 << 20
@@ -866,12 +866,19 @@ class Judge:
         for run in self.runs_of(tests):
             result = self.run(worker, self.setup.bin, run, 1, mutant.number)
             # Twice: a test that fails now and then has killed nobody.
-            if result and result != 'no end':
-                result = self.run(worker, self.setup.bin, run, 1, mutant.number)
+            if result:
+                slower = self.slowness(worker, run) if result == 'no end' else 1
+                result = self.run(worker, self.setup.bin, run, slower, mutant.number)
             if result:
                 self.killed_by[run[0].program.name] += 1
                 return 'killed', '%s %s: %s' % (run[0].program.name, worker.failed(), result)
         return 'survived', '%d tests reach it' % len(tests)
+
+    def slowness(self, worker, run):
+        """How much longer the unchanged functions take now than when they were measured."""
+        started = time.monotonic()
+        self.run(worker, self.setup.bin, run, 100, 0)
+        return max(1, (time.monotonic() - started) / sum(test.seconds for test in run))
 
     def run(self, worker, folder, run, slower, number):
         return worker.run(folder, run[0].program, [test.name for test in run],
@@ -887,6 +894,8 @@ class Judge:
         for run in runs:
             result = self.build_alone(worker, run[0].program)
             result = result or self.run(worker, worker.own_bin, run, 3, 0)
+            if result == 'no end':
+                result = self.run(worker, worker.own_bin, run, 3 * self.slowness(worker, run), 0)
             if result:
                 self.killed_by[run[0].program.name] += 1
                 return 'killed', '%s %s: %s' % (run[0].program.name, worker.failed(), result)
