@@ -59,7 +59,7 @@ clang++-c++14-O2 native_cxx clang++ -std=c++14 -O2
 clang++-c++17-O3 native_cxx clang++ -std=c++17 -O3
 clang++-c++20-O0 native_cxx clang++ -std=c++20 -O0
 clang-19-c23-O2  native clang-19 -std=c23 -O2
-clang-19-c++23   native_cxx clang++-19 -std=c++23 -Os
+clang-19-c++23   native_cxx clang++-19 -std=c++23 -Os -Wno-unused-command-line-argument
 gcc-m32          narrow gcc -std=c11 -O2
 clang-m32        narrow clang -std=c11 -O1
 musl             native musl-gcc -std=c11 -O2 -static
@@ -67,7 +67,6 @@ one-thread       native gcc -std=c99 -O2 -DMEMMGR_NO_THREADS
 own-lock         native gcc -std=c11 -O1 -DSUITE_LOCK
 small            native gcc -std=c11 -O2 -DMEMMGR_SMALL -DMEMMGR_NO_THREADS
 no-watch         native gcc -std=c11 -O2 -DMEMMGR_NO_WATCH
-debug            native gcc -std=c11 -O1 -DMEMMGR_DEBUG
 emulated-locals  native clang -std=c11 -O1 -femulated-tls
 large-pages      one tests/targets/large_pages.c
 tcc              tcc
