@@ -71,9 +71,10 @@ build() {
 
 text_is_kept() {
     if has git && git rev-parse --git-dir >/dev/null 2>&1; then files=$(git ls-files -co --exclude-standard)
-    else files=$(find . -type f ! -path './build/*'); fi
+    else files=$(find . -type f ! -path './build/*' | sed 's|^\./||'); fi
     for file in $files; do
         [ -f "$file" ] || continue
+        case $file in tests/fuzz/corpus/* | tests/fuzz/findings/*) continue ;; esac # inputs, not text
         [ -z "$(tail -c 1 "$file")" ] || echo "$file: no newline at its end"
         case $file in *.svg) continue ;; esac # written by a program
         grep -n '[[:blank:]]$' "$file" | sed "s|^|$file: a trailing blank: |"
