@@ -136,7 +136,7 @@ try()
         sed -n '$p')
     case $status:$verdict in
     0:*' passed, 0 failed') passes "${verdict%% *}" ;;
-    0:) [ $status_counts = 1 ] && passes || fails "$1 printed no verdict" ;;
+    0:) if [ $status_counts = 1 ]; then passes; else fails "$1 printed no verdict"; fi ;;
     *) fails "$1, status $status, $verdict" ;;
     esac
 }
@@ -402,8 +402,8 @@ row_wasm()
     cc="clang --target=wasm32-wasi -std=c11 -O2 $* $one_thread"
     suffix=.wasm runner='node tests/targets/wasi.js'
     case $* in
-    '') grep -q '__wasm' memmgr.h && clang --target=wasm32-wasi $on $one_thread -fsyntax-only \
-        -DMEMMGR_IMPLEMENTATION -x c memmgr.h >/dev/null 2>&1 || skip 'memmgr.h knows no memory there' ;;
+    '') { grep -q '__wasm' memmgr.h && clang --target=wasm32-wasi $on $one_thread -fsyntax-only \
+        -DMEMMGR_IMPLEMENTATION -x c memmgr.h >/dev/null 2>&1; } || skip 'memmgr.h knows no memory there' ;;
     esac
     suite
     program smoke tests/smoke.c $warnings $on
@@ -446,7 +446,6 @@ row_freestanding_arm()
 row_compiled()
 {
     need clang
-    note=compiled
     system=$1
     shift
     headers=tests/targets/syntax
@@ -535,7 +534,7 @@ main()
     mkdir -p "$out"
     rm -rf "$out/taken"
     mkdir "$out/taken"
-    ${CC:-cc} -I. -o "$out/hello" examples/hello.c && "$out/hello" >"$out/hello.expected" ||
+    { ${CC:-cc} -I. -o "$out/hello" examples/hello.c && "$out/hello" >"$out/hello.expected"; } ||
         { echo "${CC:-cc} makes no program that works"; echo '0 passed, 1 failed'; exit 1; }
     table | while read -r name rest; do
         ! wanted "$name" || echo "$name $rest"

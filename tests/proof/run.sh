@@ -332,7 +332,7 @@ slab()
 
 names()
 {
-    proofs | { [ -n "$SHORT" ] && grep -v '^L ' || sed 's/^L //'; } | sed 's/ *|.*//;s/^/prove /'
+    proofs | if [ -n "$SHORT" ]; then grep -v '^L '; else sed 's/^L //'; fi | sed 's/ *|.*//;s/^/prove /'
     faults | sed 's/ *|.*//;s/^/catch /'
 }
 
@@ -347,9 +347,9 @@ mkdir -p "$out"
 rm -f "$out"/*.verdict
 slab
 if find_cbmc; then
-    names | { [ $# -gt 0 ] && grep -E "$(echo "$*" | tr ' ' '|')" || cat; } |
+    names | if [ $# -gt 0 ]; then grep -E "$(echo "$*" | tr ' ' '|')"; else cat; fi |
         xargs -P "${JOBS:-2}" -L 1 sh "$here/run.sh" --row
-    expected=$(names | { [ $# -gt 0 ] && grep -c -E "$(echo "$*" | tr ' ' '|')" || grep -c .; })
+    expected=$(names | if [ $# -gt 0 ]; then grep -c -E "$(echo "$*" | tr ' ' '|')"; else grep -c .; fi)
 elif [ -n "${MEMMGR_REQUIRE_ALL:-}" ]; then
     say proofs 'skipped: there is no CBMC 6' '0 passed, 1 failed'
     expected=1
