@@ -794,6 +794,29 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #define MMI_THREADS 1
 #endif
 
+// Are there atomic operations? Not on Cortex-M0, on AVR, on RISC-V without its A: there MEMMGR_LOCK
+// has to do.
+#if !MMI_THREADS
+#define MMI_ATOMICS 0
+#elif MMI_GNUC && !MMI_TCC && defined(__GCC_ATOMIC_POINTER_LOCK_FREE)
+#define MMI_ATOMICS (__GCC_ATOMIC_POINTER_LOCK_FREE == 2)
+#else
+#define MMI_ATOMICS ((MMI_GNUC && !MMI_TCC) || MMI_MSVC)
+#endif
+
+#if MMI_THREADS && !MMI_ATOMICS && !defined(MEMMGR_LOCK)
+#error "memmgr: no atomic operations here: define MEMMGR_NO_THREADS, or MEMMGR_LOCK and _UNLOCK"
+#endif
+
+// Where thread-locals are emulated the first use of one calls malloc: in the place of malloc there
+// can be none.
+#if MMI_GNUC && defined(MEMMGR_OVERRIDE) &&                                                        \
+    ((defined(_WIN32) && !defined(__clang__)) || defined(__CYGWIN__) || defined(__OpenBSD__))
+#define MMI_NO_LOCALS 1
+#else
+#define MMI_NO_LOCALS 0
+#endif
+
 #if defined(MEMMGR_SMALL)
 #define MMI_SMALL 1
 #else
@@ -802,7 +825,7 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 
 // Each thread has a heap where there is memory to be had from the system, and memmgr knows its
 // threads and locks.
-#if (MMI_POSIX || MMI_WINDOWS) && !defined(MEMMGR_LOCK)
+#if (MMI_POSIX || MMI_WINDOWS) && !defined(MEMMGR_LOCK) && !MMI_NO_LOCALS
 #define MMI_HAS_HEAPS 1
 #else
 #define MMI_HAS_HEAPS 0
@@ -860,8 +883,8 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #define MMI_VALGRIND 0
 #endif
 
-// Where a function was called from.
-#if MMI_GNUC && !MMI_TCC
+// Where a function was called from; WebAssembly does not tell.
+#if MMI_GNUC && !MMI_TCC && !defined(__wasm__)
 #define MMI_RETURN_ADDRESS __builtin_return_address(0)
 #elif MMI_MSVC
 #define MMI_RETURN_ADDRESS _ReturnAddress()
@@ -898,7 +921,7 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #include <intrin.h>
 #endif
 
-#if defined(__SSE2__)
+#if defined(__SSE2__) && __STDC_HOSTED__ // gcc's header of it needs a C library's
 #define MMI_SSE2 1
 #include <emmintrin.h>
 #else
@@ -1069,8 +1092,8 @@ MMI_INLINE memmgr_block mmi_block_shown(const void *address, size_t size, bool l
     return block;
 }
 
-// A variable of which each thread has its own.
-#if !MMI_THREADS
+// A variable of which each thread has its own, where it can.
+#if !MMI_THREADS || MMI_NO_LOCALS
 #define MMI_THREAD_LOCAL
 #elif MMI_GNUC && MMI_ELF // without a call, also in a shared library
 #define MMI_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
@@ -1087,31 +1110,34 @@ MMI_INLINE memmgr_block mmi_block_shown(const void *address, size_t size, bool l
 //   ..._replace                            releases, with mmi_atomic_word_exchange as its partner
 //   mmi_atomic_acquire                     makes what was loaded before it an acquiring load
 //   mmi_atomic_fence                       no load behind it is made before a store before it
-#if MMI_THREADS && MMI_GNUC
-MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *byte) {
+#if MMI_ATOMICS && MMI_GNUC
+MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *at) {
 #if MMI_TSAN // which knows no fences
-    return __atomic_load_n(byte, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(at, __ATOMIC_ACQUIRE);
 #else
-    return __atomic_load_n(byte, __ATOMIC_RELAXED);
+    return __atomic_load_n(at, __ATOMIC_RELAXED);
 #endif
 }
-MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *byte) {
-    return __atomic_load_n(byte, __ATOMIC_SEQ_CST);
+MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *at) {
+    return __atomic_load_n(at, __ATOMIC_SEQ_CST);
 }
-MMI_INLINE void mmi_atomic_byte_store(uint8_t *byte, uint8_t value) {
-    __atomic_store_n(byte, value, __ATOMIC_RELAXED);
+MMI_INLINE void mmi_atomic_byte_store(uint8_t *at, uint8_t value) {
+    __atomic_store_n(at, value, __ATOMIC_RELAXED);
 }
-MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
-    return __atomic_exchange_n(byte, value, __ATOMIC_SEQ_CST);
+MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *at, uint8_t value) {
+    return __atomic_exchange_n(at, value, __ATOMIC_SEQ_CST);
 }
-MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
-    return __atomic_compare_exchange_n(byte, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *at, uint8_t from, uint8_t to) {
+    return __atomic_compare_exchange_n(at, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 MMI_INLINE uint16_t mmi_atomic_half(const uint16_t *half) {
     return __atomic_load_n(half, __ATOMIC_RELAXED);
 }
 MMI_INLINE void mmi_atomic_half_store(uint16_t *half, uint16_t value) {
     __atomic_store_n(half, value, __ATOMIC_RELAXED);
+}
+MMI_INLINE bool mmi_atomic_half_claim(uint16_t *half, uint16_t from, uint16_t to) {
+    return __atomic_compare_exchange_n(half, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 MMI_INLINE uint16_t mmi_atomic_half_acquire(const uint16_t *half) {
     return __atomic_load_n(half, __ATOMIC_ACQUIRE);
@@ -1158,16 +1184,38 @@ MMI_INLINE void mmi_atomic_fence(void) {
 #endif
 }
 #else
-MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *byte) { return *(const volatile uint8_t *)byte; }
-MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *byte) { return mmi_atomic_byte(byte); }
-MMI_INLINE void mmi_atomic_byte_store(uint8_t *byte, uint8_t value) {
-    *(volatile uint8_t *)byte = value;
+// MSVC: what volatile accesses leave in order on x86, Arm does not; and a load may be made before
+// an earlier store on both.
+MMI_INLINE void mmi_atomic_acquire(void) {
+#if MMI_ATOMICS && (defined(_M_ARM) || defined(_M_ARM64))
+    __dmb(11); // the inner shareable domain: all that runs threads
+#endif
+}
+MMI_INLINE void mmi_atomic_fence(void) {
+#if MMI_ATOMICS
+    volatile long any = 0;
+    (void)_InterlockedOr(&any, 0);
+    mmi_atomic_acquire();
+#endif
+}
+MMI_INLINE uint8_t mmi_atomic_byte(const uint8_t *at) { return *(const volatile uint8_t *)at; }
+MMI_INLINE uint8_t mmi_atomic_byte_ordered(const uint8_t *at) {
+    mmi_atomic_acquire();
+    uint8_t value = mmi_atomic_byte(at);
+    mmi_atomic_acquire();
+    return value;
+}
+MMI_INLINE void mmi_atomic_byte_store(uint8_t *at, uint8_t value) {
+    *(volatile uint8_t *)at = value;
 }
 MMI_INLINE uint16_t mmi_atomic_half(const uint16_t *half) { return *half; }
 MMI_INLINE uint16_t mmi_atomic_half_acquire(const uint16_t *half) {
-    return *(const volatile uint16_t *)half;
+    uint16_t value = *(const volatile uint16_t *)half;
+    mmi_atomic_acquire();
+    return value;
 }
 MMI_INLINE void mmi_atomic_half_release(uint16_t *half, uint16_t value) {
+    mmi_atomic_acquire();
     *(volatile uint16_t *)half = value;
 }
 MMI_INLINE uint8_t *mmi_atomic_bytes(uint8_t *const *pointer) {
@@ -1177,7 +1225,6 @@ MMI_INLINE void mmi_atomic_bytes_store(uint8_t **pointer, uint8_t *value) {
     uint8_t *volatile *cell = pointer;
     *cell = value;
 }
-MMI_INLINE void mmi_atomic_fence(void) {}
 MMI_INLINE void mmi_atomic_half_store(uint16_t *half, uint16_t value) { *half = value; }
 MMI_INLINE uintptr_t mmi_atomic_word(const uintptr_t *word) {
     return *(const volatile uintptr_t *)word;
@@ -1186,19 +1233,24 @@ MMI_INLINE void mmi_atomic_word_store(uintptr_t *word, uintptr_t value) {
     *(volatile uintptr_t *)word = value;
 }
 MMI_INLINE uintptr_t mmi_atomic_word_acquire(const uintptr_t *word) {
-    return mmi_atomic_word(word);
+    uintptr_t value = mmi_atomic_word(word);
+    mmi_atomic_acquire();
+    return value;
 }
 MMI_INLINE void mmi_atomic_word_release(uintptr_t *word, uintptr_t value) {
+    mmi_atomic_acquire();
     mmi_atomic_word_store(word, value);
 }
-MMI_INLINE void mmi_atomic_acquire(void) {}
-#if MMI_THREADS &&                                                                                 \
-    MMI_MSVC // where volatile accesses are ordered, and Interlocked ones all the more
-MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
-    return (uint8_t)_InterlockedExchange8((volatile char *)byte, (char)value);
+#if MMI_ATOMICS // where volatile accesses are ordered, and Interlocked ones all the more
+MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *at, uint8_t value) {
+    return (uint8_t)_InterlockedExchange8((volatile char *)at, (char)value);
 }
-MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
-    return _InterlockedCompareExchange8((volatile char *)byte, (char)to, (char)from) == (char)from;
+MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *at, uint8_t from, uint8_t to) {
+    return _InterlockedCompareExchange8((volatile char *)at, (char)to, (char)from) == (char)from;
+}
+MMI_INLINE bool mmi_atomic_half_claim(uint16_t *half, uint16_t from, uint16_t to) {
+    return _InterlockedCompareExchange16((volatile short *)half, (short)to, (short)from) ==
+           (short)from;
 }
 MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) {
     return (uintptr_t)_InterlockedExchangePointer((void *volatile *)word, (void *)value);
@@ -1215,15 +1267,20 @@ MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) {
     while (!mmi_atomic_word_replace(word, &seen, seen + value)) {
     }
 }
-#elif !MMI_THREADS
-MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *byte, uint8_t value) {
-    uint8_t was = *byte;
-    *byte = value;
+#else
+MMI_INLINE uint8_t mmi_atomic_byte_exchange(uint8_t *at, uint8_t value) {
+    uint8_t was = *at;
+    *at = value;
     return was;
 }
-MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *byte, uint8_t from, uint8_t to) {
-    if (*byte != from) return false;
-    *byte = to;
+MMI_INLINE bool mmi_atomic_byte_claim(uint8_t *at, uint8_t from, uint8_t to) {
+    if (*at != from) return false;
+    *at = to;
+    return true;
+}
+MMI_INLINE bool mmi_atomic_half_claim(uint16_t *half, uint16_t from, uint16_t to) {
+    if (*half != from) return false;
+    *half = to;
     return true;
 }
 MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) {
@@ -1232,38 +1289,47 @@ MMI_INLINE uintptr_t mmi_atomic_word_exchange(uintptr_t *word, uintptr_t value) 
     return was;
 }
 MMI_INLINE bool mmi_atomic_word_replace(uintptr_t *word, uintptr_t *expected, uintptr_t value) {
-    if (*word != *expected) return false;
-    *word = value;
-    return true;
+    bool replaced = *word == *expected;
+    *(replaced ? word : expected) = replaced ? value : *word;
+    return replaced;
 }
-MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) { *word += value; }
+MMI_INLINE void mmi_atomic_word_add(uintptr_t *word, uintptr_t value) {
+#if MMI_THREADS
+    MEMMGR_LOCK();
+    *word += value;
+    MEMMGR_UNLOCK();
+#else
+    *word += value;
+#endif
+}
 #endif
 #endif
 
-// One word that two threads may touch: exchange acquires, store releases; they are partners.
-#if MMI_THREADS
+// One word that two threads may touch: exchange and load acquire, store releases; they are
+// partners.
+#if MMI_ATOMICS
 #if MMI_GNUC
 MMI_INLINE unsigned mmi_atomic_exchange(unsigned *word, unsigned value) {
     return __atomic_exchange_n(word, value, __ATOMIC_ACQUIRE);
 }
 MMI_INLINE unsigned mmi_atomic_load(const unsigned *word) {
-    return __atomic_load_n(word, __ATOMIC_RELAXED);
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 MMI_INLINE void mmi_atomic_store(unsigned *word, unsigned value) {
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
-#elif MMI_MSVC
+#else
 MMI_INLINE unsigned mmi_atomic_exchange(unsigned *word, unsigned value) {
     return (unsigned)_InterlockedExchange((volatile long *)word, (long)value);
 }
 MMI_INLINE unsigned mmi_atomic_load(const unsigned *word) {
-    return *(const volatile unsigned *)word;
+    unsigned value = *(const volatile unsigned *)word;
+    mmi_atomic_acquire();
+    return value;
 }
 MMI_INLINE void mmi_atomic_store(unsigned *word, unsigned value) {
     (void)_InterlockedExchange((volatile long *)word, (long)value);
 }
-#else
-#error "memmgr: no atomic operations known for this compiler: define MEMMGR_NO_THREADS"
 #endif
 #endif
 
@@ -1525,6 +1591,7 @@ MMI_FN void mmi_text_bytes(mmi_text *text, size_t bytes) {
 MMI_FN size_t mmi_text_share(size_t part, size_t whole, size_t scale) {
     if (part >= whole) return whole != 0 ? scale : 0;
     if (part <= SIZE_MAX / scale) return part * scale / whole;
+    if (sizeof(size_t) < 4) return (size_t)((uint32_t)part * scale / whole);
     return part / (whole / scale);
 }
 
@@ -1536,7 +1603,8 @@ MMI_FN void mmi_text_percent(mmi_text *text, size_t part, size_t whole) {
 // Moves what was put since the line's column `from` to the right, to end at column `to`.
 MMI_FN void mmi_text_right(mmi_text *text, size_t from, size_t to) {
     size_t end = text->length;
-    if (end >= to || to >= MMI_TEXT_LINE) return;
+    MMI_ASSERT(to < MMI_TEXT_LINE);
+    if (end >= to) return;
     text->length = to;
     while (to > from)
         text->line[--to] = end > from ? text->line[--end] : ' ';
@@ -1849,8 +1917,10 @@ struct mmi_heap {
     mmi_slab *units; // and descriptors
     mmi_heap *next, *next_parked;
     bool parked;
-    uintptr_t issued;  // blocks that left their slabs, of all time
-    uintptr_t outside; // bytes of the blocks that are not FREE
+    uintptr_t issued;   // blocks that left their slabs, of all time
+    uintptr_t outside;  // bytes of the blocks that are not FREE
+    uintptr_t visit_at; // the next mmi_heap_visit is due when `issued` is that,
+    uint32_t visited;   // and the last was then, in milliseconds
     uint8_t unused[64];
     uintptr_t told[MMI_SIZES]; // slabs with REMOTE blocks: others push, the owner takes all
 };
@@ -1875,6 +1945,7 @@ typedef struct {
 #define MMI_PARKED_MOST SIZE_MAX
 #define MMI_PARKED_ASKED ((size_t)16) // parked heaps that are asked for a slab
 #define MMI_IDLE_MILLISECONDS 1000u   // after which idle memory goes back to the system
+#define MMI_VISIT_BLOCKS 1024u        // a heap looks after it when it has taken so many more
 
 MMI_STATIC_ASSERT(sizeof(mmi_slab) == 128);
 MMI_STATIC_ASSERT((MMI_UNIT / MMI_GRANULE) <= UINT16_MAX);
@@ -1913,6 +1984,8 @@ MMI_STATIC_ASSERT((MMI_UNIT / MMI_GRANULE) <= UINT16_MAX);
 #define MMI_MAP_ANONYMOUS MAP_ANONYMOUS
 extern int madvise(void *, size_t, int);
 extern int mincore(void *, size_t, unsigned char *);
+#else
+#error "memmgr: no anonymous mappings here: define MEMMGR_NO_OS"
 #endif
 #if defined(MAP_NORESERVE)
 #define MMI_MAP_FLAGS (MAP_PRIVATE | MMI_MAP_ANONYMOUS | MAP_NORESERVE)
@@ -1922,7 +1995,8 @@ extern int mincore(void *, size_t, unsigned char *);
 
 MMI_FN size_t mmi_os_page(void) {
     long page = sysconf(_SC_PAGESIZE);
-    return page > 0 ? (size_t)page : 4096;
+    MMI_ASSERT(page > 0); // POSIX has it everywhere
+    return (size_t)page;
 }
 
 MMI_FN void *mmi_os_map(size_t size) {
@@ -1948,6 +2022,7 @@ MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
     size_t page = mmi_os_page(), held = 0;
     unsigned char resident[1024];
     int error = errno;
+    if (size % page != 0) return 0; // a unit that is part of a page: the system would round up
     for (size_t done = 0; done < size;) {
         char *at = (char *)memory + done;
         size_t part = size - done < page * sizeof resident ? size - done : page * sizeof resident;
@@ -1961,8 +2036,15 @@ MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
     return held;
 }
 #else
+// The BSDs and macOS take the pages when they need them; how many were held they do not tell.
 MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
+#if defined(MADV_FREE)
+    int error = errno;
+    if (size % mmi_os_page() == 0) (void)madvise((char *)memory, size, MADV_FREE);
+    errno = error;
+#else
     (void)memory, (void)size;
+#endif
     return 0;
 }
 #endif
@@ -2111,6 +2193,14 @@ MMI_FN void mmi_os_at_fork(void (*before)(void), void (*after)(void), void (*in_
 }
 
 #elif MMI_WASM
+
+#if defined(__STRICT_ANSI__) // a strict -std=c..: the C library hides what WASI has
+#ifdef __cplusplus
+extern "C"
+#endif
+    int
+    clock_gettime(const struct __clockid *, struct timespec *);
+#endif
 
 // What is given back waits here for the next call, lowest address first; no two of them touch.
 typedef struct mmi_os_idle {
@@ -2786,18 +2876,20 @@ MMI_COLD void mmi_record_rewrite(mmi_record *record, size_t raw_size, unsigned s
     mmi_record_write(record, shift, raw_size > around ? raw_size - around : 0, 0, MMI_NOBODY);
     record->lost = 1;
     record->check = mmi_record_sum(record, (uintptr_t)record);
-    if (state == MMI_RECORD_QUARANTINED) record->state = state;
+    if (state != MMI_RECORD_QUARANTINED) return;
+    char *block = mmi_record_block(record);
+    record->state = state;
+    mmi_tool_open(block, record->requested);
+    mmi_bytes_fill(block, MMI_FILL_FREED, record->requested); // it may be longer than it was
+    mmi_tool_close(block, record->requested);
 }
 
 // May a block that starts at an address belong to a record? Then it is aligned to 1 << *shift.
 MMI_COLD bool mmi_record_may_have(const mmi_record *record, const void *block, unsigned *shift) {
     size_t front = (uintptr_t)block - (uintptr_t)record;
     *shift = MMI_GRANULE_SHIFT;
-    if (front > MMI_FRONT) *shift = mmi_bits_lowest((mmi_word)front);
-    if (front == mmi_record_front(*shift)) return true;
-    while (++*shift < 8 * sizeof(size_t) - 1 && mmi_record_front(*shift) <= front)
-        if (mmi_record_front(*shift) == front) return true;
-    return false;
+    if (front > MMI_FRONT) *shift = mmi_bits_lowest((mmi_word)front); // a front is MMI_FRONT or 2^n
+    return front == mmi_record_front(*shift);
 }
 
 // The first of some bytes that has not a value; `size` when all have.
@@ -2926,8 +3018,8 @@ MMI_FN void mmi_trace_flush(void) {
     mmi_trace.length = 0;
 }
 
-MMI_FN void mmi_trace_byte(unsigned byte) {
-    mmi_trace.bytes[mmi_trace.length++] = (char)byte;
+MMI_FN void mmi_trace_byte(unsigned value) {
+    mmi_trace.bytes[mmi_trace.length++] = (char)value;
     if (mmi_trace.length == MMI_TRACE_BYTES) mmi_trace_flush();
 }
 
@@ -3043,7 +3135,6 @@ MMI_FN void mmi_trace_resize(const memmgr_pool *pool, const void *from, const vo
 // Every block of a pool is freed.
 MMI_FN void mmi_trace_clear(const memmgr_pool *pool) {
     unsigned site;
-    if (!mmi_trace_is_on()) return;
     if (!mmi_trace_begin(MMI_TRACE_CLEAR, pool, MMI_NOBODY, &site)) return;
     mmi_trace.heap = &mmi_trace; // there may be another pool in its place
     mmi_lock_release(&mmi_trace.lock);
@@ -3629,6 +3720,7 @@ MMI_FN size_t mmi_segment_lay_out(mmi_segment *segment, size_t granules, uint32_
 // As many granules as fit into `size` bytes with what lies in front of them. 0: too small.
 MMI_FN size_t mmi_segment_fit_with(mmi_segment *segment, size_t size, uint32_t class_limit) {
     size_t granules = size / MMI_GRANULE;
+    if (granules > MMI_GRANULES_MAX) granules = MMI_GRANULES_MAX; // more have no layout
     for (unsigned i = 0; i < 4; i++) { // each time nearer, from above and from below by turns
         size_t front = mmi_segment_lay_out(segment, granules, class_limit);
         size_t room = front < size ? (size - front) / MMI_GRANULE + 8 : 0; // 8: never from below
@@ -4860,7 +4952,7 @@ MMI_FN mmi_arena *mmi_arena_add(void) {
     arena->memory = memory;
     arena->size = size;
     mmi_atomic_word_store(&arena->base, base);
-    arena->fresh = arena->used = 0;
+    arena->used = 0; // and so is fresh, which others read
     arena->unit_count = units;
     if (arena == &mmi_arenas[mmi_arena_all.count]) // to mmi_arena_find
         mmi_atomic_word_release(&mmi_arena_all.count, mmi_arena_all.count + 1);
@@ -4964,6 +5056,13 @@ MMI_FN void mmi_arena_tick(void) {
     mmi_arena_all.ticked = now;
     (void)mmi_arena_purge(mmi_arena_all.least_idle);
     mmi_arena_all.least_idle = mmi_arena_all.idle.count;
+}
+
+// The same, without the lock held.
+MMI_FN void mmi_arena_visit(void) {
+    mmi_lock_acquire(&mmi_arena_lock);
+    mmi_arena_tick();
+    mmi_lock_release(&mmi_arena_lock);
 }
 
 MMI_FN void mmi_arena_put(mmi_slab *unit) {
@@ -5086,6 +5185,13 @@ MMI_FN void mmi_large_tick(void) {
     if (mmi_large.least_idle >= MMI_UNIT)
         (void)mmi_pool_purge_segment(mmi_pool_first(mmi_large.pool), mmi_large.touched, keep);
     mmi_large.least_idle = idle;
+}
+
+// The same, without the lock held.
+MMI_FN void mmi_large_visit(void) {
+    mmi_large_enter();
+    if (mmi_large.pool) mmi_large_tick();
+    mmi_large_leave();
 }
 
 // Notes that a block is in use. Returns whether its bytes are known to be zero.
@@ -5397,11 +5503,29 @@ MMI_FN void mmi_heap_release_empty(mmi_heap *heap) {
         }
 }
 
-// Leaves a heap to the next thread, or to whoever needs its slabs.
-MMI_FN void mmi_heap_park(mmi_heap *heap) {
+// Gives back what a heap does not need just now.
+MMI_FN void mmi_heap_give(mmi_heap *heap) {
     mmi_heap_collect_all(heap);
     mmi_heap_flush(heap);
     mmi_heap_release_empty(heap);
+}
+
+// From time to time looks after memory that is idle, by the way of calls that take their time
+// anyway: a program that has freed much and does little may take and leave no slab, and each block
+// on a stack that it does not use may keep a whole unit.
+MMI_FN void mmi_heap_visit(mmi_heap *heap) {
+    uint32_t now = mmi_os_clock();
+    heap->visit_at = heap->issued + MMI_VISIT_BLOCKS;
+    if (now - heap->visited < MMI_IDLE_MILLISECONDS) return;
+    heap->visited = now;
+    mmi_heap_give(heap);
+    mmi_arena_visit();
+    mmi_large_visit();
+}
+
+// Leaves a heap to the next thread, or to whoever needs its slabs.
+MMI_FN void mmi_heap_park(mmi_heap *heap) {
+    mmi_heap_give(heap);
     mmi_lock_acquire(&mmi_arena_lock);
     heap->next_parked = mmi_heap_all.parked;
     heap->parked = true;
@@ -5470,11 +5594,7 @@ MMI_FN bool mmi_heap_drain_parked(size_t most) {
 // Gives to the arenas what is kept: by this thread, and by those that have ended.
 MMI_FN bool mmi_heap_give_all(void) {
     mmi_heap *heap = mmi_heap_mine;
-    if (mmi_heap_is_real(heap)) {
-        mmi_heap_collect_all(heap);
-        mmi_heap_flush(heap);
-        mmi_heap_release_empty(heap);
-    }
+    if (mmi_heap_is_real(heap)) mmi_heap_give(heap);
     return mmi_heap_drain_parked(MMI_PARKED_MOST);
 }
 
@@ -5494,6 +5614,7 @@ MMI_FN void mmi_heap_own(mmi_heap *heap, mmi_bin *bin, mmi_slab *slab) {
     mmi_heap_add_outside(heap, taken * mmi_slab_size(slab->size_index));
     slab->bin = bin;
     mmi_atomic_word_store(&slab->owner, (uintptr_t)heap);
+    mmi_atomic_fence(); // to who finds it told no more, and asks for the owner: mmi_heap_tell
     mmi_heap_list(slab);
 }
 
@@ -5522,6 +5643,7 @@ MMI_FN bool mmi_heap_get_slab(mmi_heap *heap, mmi_bin *bin, size_t asked) {
 
 // Fills the empty stack of a bin, by a quarter. False when there is no memory.
 MMI_FN bool mmi_heap_refill(mmi_heap *heap, mmi_bin *bin) {
+    if (heap->issued >= heap->visit_at) mmi_heap_visit(heap);
     if (!bin->partial) mmi_heap_collect(heap, (unsigned)(bin - heap->bins));
     if (!bin->partial && !mmi_heap_get_slab(heap, bin, MMI_PARKED_ASKED)) {
         MMI_PAUSE("no memory");
@@ -5573,7 +5695,9 @@ MMI_FN mmi_heap *mmi_heap_make(void) {
 }
 
 MMI_FN void mmi_heap_thread_ends(void *heap) {
-    if (mmi_heap_mine != (mmi_heap *)heap) return;
+    // Where thread-locals end before their thread does they are found anew: as they were at first.
+    bool anew = MMI_POSIX && mmi_heap_mine == &mmi_heap_none;
+    if (mmi_heap_mine != (mmi_heap *)heap && !anew) return; // a fiber of another thread
     mmi_heap_mine = mmi_heap_short = &mmi_heap_gone;
     mmi_heap_park((mmi_heap *)heap);
 }
@@ -5619,7 +5743,7 @@ MMI_FN void mmi_heap_after_fork_in_child(void) {
 // its heap.
 MMI_COLD void mmi_heap_start(void) {
 #if MMI_THREADS
-    if (mmi_atomic_load(&mmi_heap_all.started) == 2) return;
+    if (mmi_atomic_load(&mmi_heap_all.started) == 2) return; // and what was prepared is known
     MMI_PAUSE("not started yet");
     unsigned was = mmi_atomic_exchange(&mmi_heap_all.started, 1);
     if (was == 1) { // patience has an end: a fork's child may wait for a thread that is not there
@@ -5664,6 +5788,9 @@ MMI_FN mmi_heap *mmi_heap_enter(void) {
     mmi_os_thread_has(heap);
     return heap;
 }
+
+// What a first general call begins: from here on forks are told of.
+MMI_FN void mmi_heap_begin(void) { (void)mmi_heap_enter(); }
 
 #if MMI_POSIX && MMI_THREADS && MMI_GNUC && MMI_ELF
 // Is no block LIVE or REMOTE, and no other thread's heap in use? With both locks held.
@@ -5795,7 +5922,10 @@ MMI_INLINE uint8_t *mmi_heap_locate(const mmi_slab *slab, const void *ptr, unsig
 MMI_COLD memmgr_error mmi_heap_free_slow(void *ptr, memmgr_block *around) {
     memmgr_error error = MEMMGR_OK;
     mmi_slab *slab = mmi_arena_find((uintptr_t)ptr);
-    if (!slab) return mmi_large_free(ptr, around);
+    if (!slab) {
+        if (mmi_heap_is_real(mmi_heap_mine)) mmi_heap_visit(mmi_heap_mine);
+        return mmi_large_free(ptr, around);
+    }
     unsigned size_index = 0;
     uint8_t *state = mmi_heap_locate(slab, ptr, &size_index, &error, around);
     if (!state) return error;
@@ -5991,20 +6121,35 @@ MMI_COLD memmgr_pool *mmi_heap_make(void) {
     desc.flags = MEMMGR_POOL_GROW;
     for (size_t size = MMI_HEAP_FIRST; !pool && size >= 65536; size /= 4)
         pool = mmi_pool_create(size, &desc);
-    if (pool)
-        mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
     return pool;
 }
 #endif
 
+// With the lock held. To ask to be told of forks may be to call malloc: so it is done without.
+MMI_COLD void mmi_heap_start(void) {
+    mmi_heap_pool = mmi_heap_make();
+#ifndef MEMMGR_NO_OS
+    if (!mmi_heap_pool) return;
+    mmi_lock_release(&mmi_heap_lock);
+    mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
+    mmi_lock_acquire(&mmi_heap_lock);
+#endif
+}
+
 // The pool with its lock held; NULL where there is no memory for one.
 MMI_FN memmgr_pool *mmi_heap_enter(void) {
     mmi_lock_acquire(&mmi_heap_lock);
-    if (MMI_UNLIKELY(!mmi_heap_pool)) mmi_heap_pool = mmi_heap_make();
+    if (MMI_UNLIKELY(!mmi_heap_pool)) mmi_heap_start();
     return mmi_heap_pool;
 }
 
 MMI_FN void mmi_heap_leave(void) { mmi_lock_release(&mmi_heap_lock); }
+
+// What a first general call begins: from here on forks are told of.
+MMI_FN void mmi_heap_begin(void) {
+    (void)mmi_heap_enter();
+    mmi_heap_leave();
+}
 
 MMI_FN void *mmi_heap_alloc_aligned(size_t alignment, size_t size) {
     memmgr_pool *pool = mmi_heap_enter();
@@ -6023,9 +6168,10 @@ MMI_COLD void *mmi_heap_failed(void) {
     return NULL;
 }
 
+// There is a block, for whose quarantine it was, and so a pool.
 MMI_COLD void mmi_heap_forget_failure(void) {
     memmgr_pool *pool = mmi_heap_enter();
-    if (pool) pool->failures--;
+    pool->failures--;
     mmi_heap_leave();
 }
 
@@ -6305,7 +6451,7 @@ MMI_COLD bool mmi_watch_find_freed(const memmgr_pool *pool, const void *ptr, mmi
     unsigned most = mmi_bits_lowest((mmi_word)(uintptr_t)ptr); // a granule's address: never 0
     for (unsigned shift = MMI_GRANULE_SHIFT; shift <= most; shift++) {
         const char *at = (const char *)ptr - mmi_record_front(shift);
-        if (mmi_watch_raw_find(pool, at, &raw) == MEMMGR_FOREIGN_POINTER) continue;
+        if (mmi_watch_raw_find(pool, at, &raw) != MEMMGR_DOUBLE_FREE) continue; // not free memory
         mmi_tool_open(at, MMI_RECORD_SIZE);
         mmi_bytes_copy(copy, at, sizeof *copy);
         mmi_tool_close(at, MMI_RECORD_SIZE);
@@ -6727,6 +6873,8 @@ MMI_INLINE memmgr_error mmi_watch_retire(memmgr_pool *pool, mmi_watched *block,
         mmi_tool_open(bytes, size);
         mmi_bytes_fill(bytes, MMI_FILL_FREED, size);
     }
+    if (MMI_UNLIKELY(holds && !(flags & MEMMGR_POOL_GUARD))) // else they have been looked at
+        mmi_record_write_guards(block->record);
     if (holds && mmi_watch_hold(pool, block->record, found)) {
         mmi_tool_close(bytes, size);
         mmi_watch_hide(block->record, block->raw.size);
@@ -6735,13 +6883,16 @@ MMI_INLINE memmgr_error mmi_watch_retire(memmgr_pool *pool, mmi_watched *block,
     return mmi_watch_release(pool, raw, block->raw.size);
 }
 
-// Takes a block from the program. False when another thread has just done that. Where two threads
-// do it at the same instant the raw block tells who was first.
-MMI_INLINE bool mmi_watch_claim(mmi_record *record, mmi_caller caller) {
+// Takes a block from the program. False when another thread has just done that: else both would
+// put it into quarantine. A pool's lock keeps them apart.
+MMI_INLINE bool mmi_watch_claim(const memmgr_pool *pool, mmi_record *record, mmi_caller caller) {
     MMI_PAUSE("about to claim a record");
     if (mmi_atomic_half(&record->state) != MMI_RECORD_LIVE) return false;
-    MMI_PAUSE("record seen LIVE");
-    mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
+    MMI_PAUSE("record is live");
+    if (pool)
+        mmi_atomic_half_store(&record->state, MMI_RECORD_FREED);
+    else if (!mmi_atomic_half_claim(&record->state, MMI_RECORD_LIVE, MMI_RECORD_FREED))
+        return false;
     record->freed_file = caller.file;
     record->freed_line = caller.line;
     record->check = mmi_record_sum(record, (uintptr_t)record);
@@ -6756,7 +6907,7 @@ MMI_INLINE memmgr_error mmi_watch_free(memmgr_pool *pool, void *ptr, mmi_caller 
     if (MMI_UNLIKELY(error != MEMMGR_OK))
         return mmi_watch_misuse(pool, error, ptr, &block, caller, found);
     error = mmi_watch_guards(pool, &block, caller, found);
-    if (block.record && !mmi_watch_claim(block.record, caller))
+    if (block.record && !mmi_watch_claim(pool, block.record, caller))
         return mmi_watch_misuse(pool, MEMMGR_DOUBLE_FREE, ptr, &block, caller, found);
     if (MMI_UNLIKELY(mmi_watch_is_traced(pool))) mmi_trace_free(pool, ptr, caller);
     memmgr_error raced = mmi_watch_retire(pool, &block, found);
@@ -6842,7 +6993,7 @@ MMI_FN void *mmi_watch_realloc(memmgr_pool *pool, void *ptr, size_t size, mmi_ca
         return moved;
     }
     mmi_bytes_copy(moved, ptr, size < old ? size : old);
-    if (!block.record || mmi_watch_claim(block.record, caller))
+    if (!block.record || mmi_watch_claim(pool, block.record, caller))
         (void)mmi_watch_retire(pool, &block, found);
     return moved;
 }
@@ -8727,8 +8878,7 @@ MMI_FN void mmi_public_at_exit(void) { (void)mmi_public_leaks(); }
 
 MMI_INLINE void mmi_public_debug(void) {
     static uint8_t asked;
-    if (!MMI_DEBUG || mmi_atomic_byte(&asked) || mmi_atomic_byte_exchange(&asked, 1)) return;
-    mmi_os_at_exit(mmi_public_at_exit);
+    if (MMI_DEBUG && !mmi_atomic_byte_exchange(&asked, 1)) mmi_os_at_exit(mmi_public_at_exit);
 }
 #endif
 
@@ -8990,6 +9140,7 @@ MEMMGR_API size_t memmgr_fail_each(memmgr_pool *pool, void (*job)(void *ctx), vo
 
 MEMMGR_API bool memmgr_trace_start(memmgr_writer write, void *ctx) {
     if (MMI_WATCH && write) {
+        mmi_heap_begin(); // a fork's child is not to write
         mmi_heap_watch();
         if (mmi_trace_start(write, ctx)) return true;
     }
@@ -9474,11 +9625,14 @@ MMI_FN bool mmi_libc_walk(const memmgr_pool *pool, memmgr_visitor visit, void *c
     return true;
 }
 
-// For pictures: as the walk, and behind it what is free, which has no address here.
+// For pictures, whose visitors want to see all: as the walk, and behind it what is free, which has
+// no address here.
 MMI_FN bool mmi_libc_walk_all(const void *heap, memmgr_visitor visit, void *ctx) {
     const memmgr_pool *pool = (const memmgr_pool *)heap;
     memmgr_block rest = mmi_block_shown(NULL, mmi_libc_free_bytes(pool), false);
-    return mmi_libc_walk(pool, visit, ctx) && (rest.size == 0 || visit(&rest, ctx));
+    bool whole = mmi_libc_walk(pool, visit, ctx);
+    if (rest.size != 0) (void)visit(&rest, ctx);
+    return whole;
 }
 
 // --- Making and ending a pool.
@@ -9972,6 +10126,7 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_ARENA_LEAST
 #undef MMI_ASAN
 #undef MMI_ASSERT
+#undef MMI_ATOMICS
 #undef MMI_BIN_BYTES
 #undef MMI_BIN_DEPTH
 #undef MMI_BIN_DEPTH_LEAST
@@ -10029,6 +10184,7 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_NOBODY
 #undef MMI_NODE
 #undef MMI_NONE
+#undef MMI_NO_LOCALS
 #undef MMI_OS_RESERVE
 #undef MMI_OS_WRITES
 #undef MMI_OVERRIDE
@@ -10072,6 +10228,7 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_UNIT_SHIFT
 #undef MMI_UNLIKELY
 #undef MMI_VALGRIND
+#undef MMI_VISIT_BLOCKS
 #undef MMI_WASM
 #undef MMI_WATCH
 #undef MMI_WATCHED

@@ -83,11 +83,11 @@ list_jobs()
     job test_watch.threaded threaded tests/test_watch.c $on
     job test_trace.plain plain tests/test_trace.c $on
     job test_trace.threaded threaded tests/test_trace.c $on
-    for name in threads fork general lock regress holes scarce; do
+    for name in threads fork general lock regress holes scarce single os exit exit_call; do
         job test_$name atomic tests/test_$name.c $on
     done
-    for name in model pool misuse edges grow strategy draw report bound exhaustion damage \
-        watch_wounds; do
+    for name in model pool misuse edges grow strategy draw report bound exhaustion base os_none \
+        trace_clock damage watch_wounds; do
         job test_$name program tests/test_$name.c $on
     done
     for file in tests/test_*.c; do
@@ -96,6 +96,12 @@ list_jobs()
     done
     job test_general.one program tests/test_general.c $on $one
     job test_general.no_os program tests/test_general.c $on $bare -DMEMMGR_STATIC_HEAP_SIZE=8000000
+    job test_single.debug atomic tests/test_single.c $on -DMEMMGR_DEBUG
+    job test_base.one program tests/test_base.c $on $one
+    job test_base.no_tools program tests/test_base.c $on -DMEMMGR_NO_TOOLS
+    job test_base.small program tests/test_base.c $on -DMEMMGR_SMALL
+    job test_base.32 program tests/test_base.c $on -m32
+    job test_os_none.no_stdio program tests/test_os_none.c $on -DMEMMGR_NO_STDIO
     for name in watch trace; do
         job test_$name.debug plain tests/test_$name.c $on -DMEMMGR_DEBUG
         job test_$name.one program tests/test_$name.c $on $one
@@ -138,6 +144,7 @@ list_smoke()
         job smoke.$switch.c99 smoke $mode $one -std=c99
     done
     job smoke.valgrind valgrind $on -DMEMMGR_DEBUG
+    job smoke.valgrind.lock valgrind $on '-DMEMMGR_LOCK()=(void)0' '-DMEMMGR_UNLOCK()=(void)0'
     job smoke.huge smoke $on -DMEMMGR_HUGE_PAGES
     job smoke.no_os smoke $on -DMEMMGR_NO_OS
     job smoke.no_os.one smoke $on $bare

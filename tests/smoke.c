@@ -64,6 +64,9 @@ static void smoke_pool(memmgr_pool *pool) {
     memmgr_pool_draw(pool, MEMMGR_PICTURE_TEXT, count_text, &drawn);
     memmgr_pool_draw(pool, MEMMGR_PICTURE_SVG, count_text, &drawn);
     check(drawn > 100);
+    drawn = 0;
+    memmgr_pool_json(pool, count_text, &drawn);
+    check(drawn > 100);
     check(memmgr_pool_free(pool, zeroed) == MEMMGR_OK);
 #ifdef USE_MEMORY_MGR
     check(memmgr_pool_free(pool, zeroed) == MEMMGR_DOUBLE_FREE && report_count == 1);
@@ -73,6 +76,41 @@ static void smoke_pool(memmgr_pool *pool) {
     memmgr_pool_reset(pool);
     check(memmgr_pool_bytes_used(pool) == 0);
     check(memmgr_pool_destroy(pool) == 0);
+    report_count = 0;
+}
+
+// Two allocations; counts the runs in which one of them fails.
+static void take_two(void *ctx) {
+    void *one = memmgr_malloc(30), *two = memmgr_malloc(30);
+    if (!one || !two) ++*(size_t *)ctx;
+    memmgr_free(one);
+    memmgr_free(two);
+}
+
+// What shows the general calls, and what watches them.
+static void smoke_shown(void) {
+    size_t live = 0, drawn = 0, traced = 0, failed = 0;
+    bool starts = memmgr_trace_start(count_text, &traced);
+    void *block = memmgr_malloc(40);
+    check(block && memmgr_walk(count_block, &live));
+    memmgr_draw(MEMMGR_PICTURE_TEXT, count_text, &drawn);
+    memmgr_draw(MEMMGR_PICTURE_SVG, count_text, &drawn);
+    memmgr_json(count_text, &drawn);
+    check(drawn > 100 && memmgr_check() == MEMMGR_OK);
+    memmgr_free(block);
+    memmgr_trace_stop();
+    memmgr_set_fill(true);
+    block = memmgr_calloc(1, 40);
+    check(block && ((unsigned char *)block)[39] == 0);
+    memmgr_free(block);
+    memmgr_set_fill(false);
+    check(memmgr_leaks() == 0);
+    check(memmgr_fail_each(NULL, take_two, &failed) == failed);
+#if defined(USE_MEMORY_MGR) && !defined(MEMMGR_NO_WATCH) && !defined(MEMMGR_SMALL)
+    check(starts && traced > 20 && live == 1 && failed == 2);
+#else
+    check(!starts && traced == 0 && failed == 0);
+#endif
     report_count = 0;
 }
 
@@ -109,6 +147,7 @@ int main(void) {
     smoke_pool(memmgr_pool_create(65536, NULL));
 #endif
     smoke_general();
+    smoke_shown();
     check(memmgr_pool_size_for(4096, 64) > 4096);
     check(memmgr_error_name(MEMMGR_LEAK)[0] == 'M' && memmgr_error_text(MEMMGR_LEAK)[0] != '\0');
     memmgr_set_error_handler(NULL, NULL);

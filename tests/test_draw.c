@@ -364,6 +364,7 @@ static void test_draw_sites_table(void) {
     fake_site(other, 5, 20);
     fake_site(other, 6, 7);
     fake_caller((uintptr_t)name, 3);
+    fake_free(1000); // comes from nowhere
     mmi_site_open(&sites);
     CHECK(fake_walk(&fake, mmi_site_note, &sites));
     mmi_site_sort(&sites);
@@ -389,6 +390,35 @@ static void test_draw_sites_table(void) {
     CHECK_EQUAL(bytes, sites.bytes);
     for (uint32_t i = 1; i < sites.count; i++)
         CHECK(sites.table[i - 1].bytes >= sites.table[i].bytes && sites.table[i].place != NULL);
+}
+
+// More blocks than can be counted: the count stays at the most, the bytes are still right.
+static void test_draw_sites_of_too_many_blocks(void) {
+    static mmi_sites sites;
+    fake_start();
+    for (int i = 1; i <= 12; i++)
+        fake_site("many.c", i, 1000);
+    mmi_site_open(&sites);
+    CHECK(fake_walk(&fake, mmi_site_note, &sites));
+    for (size_t i = 0; i < MMI_SITE_SLOTS; i++)
+        if (sites.table[i].place) sites.table[i].blocks = UINT32_MAX - 1;
+    CHECK(fake_walk(&fake, mmi_site_note, &sites) && fake_walk(&fake, mmi_site_note, &sites));
+    mmi_site_sort(&sites);
+    CHECK_EQUAL(sites.table[0].blocks, UINT32_MAX);
+    CHECK_EQUAL(sites.table[0].bytes, 3000);
+    mmi_site line = mmi_site_line(&sites, 10, 10); // the other two
+    CHECK_EQUAL(line.blocks, UINT32_MAX);
+    CHECK_EQUAL(line.bytes, 6000);
+}
+
+// Sizes that no heap has today.
+static void test_draw_largest_class(void) {
+    size_t top = (size_t)16 << (MMI_DRAW_CLASSES - 2);
+    CHECK_EQUAL(mmi_draw_class(16), 0);
+    CHECK_EQUAL(mmi_draw_class(17), 1);
+    CHECK_EQUAL(mmi_draw_class(top), MMI_DRAW_CLASSES - 2);
+    CHECK_EQUAL(mmi_draw_class(top + 1), MMI_DRAW_CLASSES - 1);
+    CHECK_EQUAL(mmi_draw_class(SIZE_MAX), MMI_DRAW_CLASSES - 1);
 }
 
 // --- SVG -----------------------------------------------------------------------------------------
@@ -556,6 +586,41 @@ static void test_draw_svg_sites(void) {
     CHECK(svg_is_good(picture) && picture_length < 300000);
 }
 
+// A heap in which nothing has been allocated yet has neither a map nor sizes.
+static void test_draw_of_nothing(void) {
+    fake_start();
+    fake_draw(MEMMGR_PICTURE_TEXT);
+    check_text(picture);
+    CHECK(strstr(picture, "made up") && !strstr(picture, "size to") && !strstr(picture, "400010"));
+    fake_draw(MEMMGR_PICTURE_SVG);
+    CHECK(svg_is_good(picture));
+    CHECK(strstr(picture, "made up") && !strstr(picture, "400010"));
+}
+
+// Other threads may allocate while general calls are drawn: each walk shows more than the last.
+static bool growing_walk(const void *heap, memmgr_visitor visit, void *ctx) {
+    for (int i = 0; i < 1000; i++)
+        fake_site("new.c", i, 1000);
+    return fake_walk(heap, visit, ctx);
+}
+
+static void test_draw_of_a_heap_that_grows(void) {
+    static const memmgr_picture kinds[] = {MEMMGR_PICTURE_TEXT, MEMMGR_PICTURE_COLOR,
+                                           MEMMGR_PICTURE_SVG};
+    for (size_t i = 0; i < 3; i++) {
+        memmgr_stats stats;
+        fake_start();
+        fake_live(8000);
+        fake_stats(&stats);
+        picture_length = 0;
+        mmi_draw(kinds[i], "made up", &stats, &fake, growing_walk, collect, picture);
+        picture[picture_length] = '\0';
+        if (kinds[i] == MEMMGR_PICTURE_SVG) CHECK(svg_is_good(picture));
+        if (kinds[i] == MEMMGR_PICTURE_TEXT) check_text(picture);
+        CHECK(strstr(picture, "made up") && picture_length < PICTURE_MAX);
+    }
+}
+
 // --- JSON ----------------------------------------------------------------------------------------
 
 static const char *json_value(const char *c, int depth);
@@ -669,6 +734,16 @@ static void test_draw_json_sites(void) {
         CHECK(strstr(picture, "\"other_sites\":{\"blocks\":9,\"bytes\":4500}") != NULL);
     }
     CHECK(strstr(picture, "\"not_tracked\":{\"blocks\":1,\"bytes\":48}") != NULL);
+    // A few, and nothing else.
+    fake_start();
+    fake_site("a.c", 1, 10);
+    fake_site("a.c", 2, 5);
+    fake_stats(&stats);
+    picture_length = 0;
+    mmi_draw_json("made up", &stats, &fake, fake_walk, collect, picture);
+    picture[picture_length] = '\0';
+    CHECK(json_is_good(picture) && picture_count("\"line\":") == 2);
+    CHECK(!strstr(picture, "other_sites") && !strstr(picture, "not_tracked"));
 }
 
 // The general calls, from which the writer stays away.
@@ -714,10 +789,14 @@ static const test_case tests[] = {
     TEST(test_draw_colour),
     TEST(test_draw_sites_in_text),
     TEST(test_draw_sites_table),
+    TEST(test_draw_sites_of_too_many_blocks),
+    TEST(test_draw_largest_class),
     TEST(test_draw_svg),
     TEST(test_draw_svg_with_any_name),
     TEST(test_draw_svg_shows_slack),
     TEST(test_draw_svg_sites),
+    TEST(test_draw_of_nothing),
+    TEST(test_draw_of_a_heap_that_grows),
     TEST(test_draw_json),
     TEST(test_draw_json_sites),
     TEST(test_draw_json_of_the_heap),

@@ -357,6 +357,7 @@ static void test_edges_no_pool(void) {
     CHECK(!memmgr_pool_walk(NULL, never_called, NULL)), bad_argument();
     memmgr_pool_draw(NULL, MEMMGR_PICTURE_TEXT, never_written, NULL), bad_argument();
     memmgr_pool_draw(NULL, MEMMGR_PICTURE_SVG, never_written, NULL), bad_argument();
+    CHECK_EQUAL(memmgr_pool_leaks(NULL), 0), bad_argument();
     CHECK(!memmgr_pool_owns(NULL, &block));
     CHECK_EQUAL(memmgr_pool_destroy(NULL), 0);
 }
@@ -369,6 +370,14 @@ static void test_edges_null_arguments(void) {
     memmgr_pool_stats(pool, NULL);
     memmgr_stats_get(NULL);
     CHECK_SILENT();
+    CHECK(!memmgr_pool_walk(pool, NULL, NULL));
+    CHECK_REPORTED(MEMMGR_BAD_ARGUMENT);
+    memmgr_pool_draw(pool, MEMMGR_PICTURE_TEXT, NULL, NULL);
+    CHECK_REPORTED(MEMMGR_BAD_ARGUMENT);
+    CHECK(!memmgr_walk(NULL, NULL));
+    CHECK_REPORTED(MEMMGR_BAD_ARGUMENT);
+    memmgr_draw(MEMMGR_PICTURE_TEXT, NULL, NULL);
+    CHECK_REPORTED(MEMMGR_BAD_ARGUMENT);
     close_pool();
 }
 
@@ -405,6 +414,25 @@ static void test_edges_beyond_64_gib(void) {
 #endif
 }
 
+// --- How large a pool ----------------------------------------------------------------------------
+
+static void test_edges_size_for(void) {
+    size_t last = 0;
+    for (size_t live = 1; live <= (size_t)1 << 24; live *= 2) {
+        size_t size = memmgr_pool_size_for(live, 100);
+        CHECK(size > live && size >= last);
+        last = size;
+    }
+    // What no pool can hold.
+    CHECK_EQUAL(memmgr_pool_size_for(SIZE_MAX, 16), 0);
+    CHECK_EQUAL(memmgr_pool_size_for(SIZE_MAX, SIZE_MAX), 0);
+    CHECK_EQUAL(memmgr_pool_size_for(SIZE_MAX / 2, SIZE_MAX / 2), 0);
+    if (!SWITCH_ON) return;
+    CHECK_EQUAL(memmgr_pool_size_for(SIZE_MAX / 4, SIZE_MAX / 64), 0); // their product
+    size_t longest = SIZE_MAX / 16 < 0xFFFFF000u ? SIZE_MAX / 16 : 0xFFFFF000u;
+    CHECK_EQUAL(memmgr_pool_size_for(longest * 16 - 16, longest * 16 - 16), 0);
+}
+
 static const test_case tests[] = {
     TEST(test_edges_small_sizes),
     TEST(test_edges_large_sizes),
@@ -421,6 +449,7 @@ static const test_case tests[] = {
     TEST(test_edges_no_pool),
     TEST(test_edges_null_arguments),
     TEST(test_edges_beyond_64_gib),
+    TEST(test_edges_size_for),
 };
 
 int main(int argc, char **argv) { return TEST_MAIN(tests, argc, argv); }

@@ -118,6 +118,20 @@ static void test_report_contents(void) {
     buffer_drop(&buffer);
 }
 
+// A place without a line is none: then it is the code that called.
+static void test_report_without_a_line(void) {
+    static const int lines[] = {7, 0, -3};
+    reports_start();
+    for (size_t i = 0; i < 3; i++) {
+        CHECK(memmgr_pool_aligned_alloc_at(NULL, 16, 10, "a.c", lines[i]) == NULL);
+        CHECK_REPORTED(MEMMGR_BAD_ARGUMENT);
+        bool placed = reports.last.file && strcmp(reports.last.file, "a.c") == 0;
+        CHECK_EQUAL(placed, lines[i] > 0);
+        CHECK_EQUAL(reports.last.line, lines[i] > 0 ? lines[i] : 0);
+        if (lines[i] > 0) CHECK(reports.last.caller == NULL);
+    }
+}
+
 // A handler that frees what has leaked, while the pool ends.
 typedef struct {
     memmgr_pool *pool;
@@ -181,11 +195,41 @@ static void test_report_handler_may_free_leaks(void) {
     }
 }
 
+// A pool that is about to end is not ended a second time by who hears of its leaks.
+typedef struct {
+    memmgr_pool *pool;
+    size_t calls;
+} destroying_handler;
+
+static void destroy_in_handler(const memmgr_report *report, void *ctx) {
+    destroying_handler *destroying = (destroying_handler *)ctx;
+    destroying->calls++;
+    CHECK_EQUAL(report->error, MEMMGR_LEAK);
+    CHECK_EQUAL(memmgr_pool_destroy(destroying->pool), 0);
+}
+
+static void test_report_handler_may_not_destroy(void) {
+    if (!SWITCH_ON) return; // there it is the program's to know
+    test_buffer buffer = buffer_new(16384, 0);
+    destroying_handler destroying = {memmgr_pool_init(buffer.at, buffer.size, NULL), 0};
+    REQUIRE(destroying.pool != NULL);
+    CHECK(kept(memmgr_pool_alloc(destroying.pool, 100)) != NULL);
+    memmgr_set_error_handler(destroy_in_handler, &destroying);
+    CHECK_EQUAL(memmgr_pool_destroy(destroying.pool), 1);
+    CHECK_EQUAL(destroying.calls, 1);
+    reports_start();
+    CHECK_EQUAL(memmgr_pool_destroy(destroying.pool), 0); // now it is none
+    CHECK_REPORTED(MEMMGR_BAD_ARGUMENT);
+    buffer_drop(&buffer);
+}
+
 static const test_case tests[] = {
     TEST(test_report_names),
     TEST(test_report_handler_may_call),
     TEST(test_report_contents),
+    TEST(test_report_without_a_line),
     TEST(test_report_handler_may_free_leaks),
+    TEST(test_report_handler_may_not_destroy),
 };
 
 int main(int argc, char **argv) { return TEST_MAIN(tests, argc, argv); }

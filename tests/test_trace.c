@@ -792,6 +792,21 @@ static void child_of_traced(void *ctx) {
     CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
 }
 
+static void silent_child_of_traced(void *ctx) {
+    size_t size = written.size;
+    (void)ctx;
+    for (size_t i = 0; i < 1000; i++)
+        memmgr_free_at(memmgr_malloc_at(i, here, 1), here, 2);
+    CHECK_EQUAL(written.size, size);
+}
+
+// Also when the parent has made no general call before it forks: the first of all tests.
+static void test_trace_fork_at_once(void) {
+    if (!TRACES || !trace_begins()) return;
+    in_child(silent_child_of_traced, NULL);
+    memmgr_trace_stop();
+}
+
 static void check_fork(unsigned flags) {
     memmgr_watch(flags);
     if (!trace_begins()) return;
@@ -872,6 +887,9 @@ static void test_trace_fork_among_threads(void) {
 #endif
 
 static const test_case tests[] = {
+#if HAVE_THREADS
+    TEST(test_trace_fork_at_once),
+#endif
     TEST(test_trace_start_and_stop), TEST(test_trace_of_nothing),
     TEST(test_trace_without_switch), TEST(test_trace_general_events),
     TEST(test_trace_pool_events),    TEST(test_trace_pool_in_the_same_place),

@@ -478,6 +478,22 @@ static void test_watch_fail_each(void) {
 
 static void nothing_run(void *ctx) { ++*(size_t *)ctx; }
 
+// A job that sets faults of its own ends the series.
+static void undo_faults(void *ctx) {
+    memmgr_pool *pool = (memmgr_pool *)ctx;
+    no_faults(pool);
+    drop(pool, take(pool, 10, 1), 1);
+}
+
+static void test_watch_fail_each_undone(void) {
+    if (!place_open(&the_place, FIXED, TRACK)) return;
+    CHECK_EQUAL(memmgr_fail_each(the_place.pool, undo_faults, the_place.pool), 0);
+    CHECK_EQUAL(memmgr_fail_each(NULL, undo_faults, NULL), 0);
+    CHECK_EQUAL(stats_of(the_place.pool).failures, 0);
+    CHECK_EQUAL(place_close(&the_place), 0);
+    CHECK_SILENT();
+}
+
 static void test_watch_fail_each_of_nothing(void) {
     size_t runs = 0;
     if (!place_open(&the_place, FIXED, 0)) return;
@@ -836,6 +852,28 @@ static void check_impossible(memmgr_pool *pool, size_t size) {
     check_refused(pool, resize(pool, block, size, 1), &before, 1);
     CHECK(pattern_holds(block, 60, 3));
     drop(pool, block, 1);
+}
+
+// realloc(p, 0) does what the C library's does, and the block is gone either way.
+static void test_watch_realloc_to_nothing(void) {
+    if (!WATCHES) return;
+    place_open(&the_place, GENERAL, TRACK | GUARD);
+    size_t before = live_blocks(NULL);
+    unsigned char *block = take(NULL, 100, 1), *nothing = resize(NULL, block, 0, 2);
+#if defined(__GLIBC__)
+    CHECK(nothing == NULL);
+#else
+    CHECK(nothing != NULL);
+#endif
+    drop(NULL, nothing, 3);
+    CHECK_EQUAL(live_blocks(NULL), before);
+    CHECK_SILENT();
+    if (!nothing) {
+        drop(NULL, pointer_plus(block, 0), 4);
+        CHECK(reports.last.free_line == 2);
+        CHECK_REPORTED(MEMMGR_DOUBLE_FREE);
+    }
+    place_close(&the_place);
 }
 
 static void test_watch_impossible_sizes(void) {
@@ -1472,6 +1510,131 @@ static void test_watch_many_findings(void) {
         reports_start();
     }
 }
+
+// --- Damaged records -----------------------------------------------------------------------------
+
+#if SWITCH_ON
+
+static mmi_record *record_of(const void *block) {
+    return (mmi_record *)pointer_plus(block, -(intptr_t)mmi_record_front(4));
+}
+
+// Opens a pool whose blocks have records that a test may damage.
+static bool damage_begins(unsigned flags) {
+    return WATCHES && !TOOL_SEES && place_open(&the_place, FIXED, flags);
+}
+
+static void damage_ends(void) {
+    CHECK_EQUAL(audit(the_place.pool), MEMMGR_OK);
+    CHECK_EQUAL(live_blocks(the_place.pool), 0);
+    CHECK_EQUAL(place_close(&the_place), 0);
+    CHECK_SILENT();
+}
+
+// One byte is enough, whichever it is: found by an audit, or when the block is freed. The block is
+// freed all the same.
+static void test_watch_record_damaged_in_a_byte(void) {
+    if (!damage_begins(GUARD)) return;
+    memmgr_pool *pool = the_place.pool;
+    for (size_t i = 0; i < 2 * sizeof(mmi_record); i++) {
+        unsigned char *block = take(pool, 100, 1);
+        ((unsigned char *)record_of(block))[i / 2] ^= 0x80;
+        if (i % 2) {
+            CHECK_EQUAL(audit(pool), MEMMGR_OVERRUN);
+            CHECK(reports.last.block == block);
+            CHECK_REPORTED(MEMMGR_OVERRUN);
+            CHECK_EQUAL(drop(pool, block, 2), MEMMGR_OK);
+        } else {
+            CHECK_EQUAL(drop(pool, block, 2), MEMMGR_OVERRUN);
+            CHECK_REPORTED(MEMMGR_OVERRUN);
+        }
+    }
+    damage_ends();
+}
+
+// Without a record nobody knows where in its raw block a block began. A pointer at which one may
+// have begun is believed; any other is interior.
+static void test_watch_record_damaged_and_guessed(void) {
+    if (!damage_begins(GUARD)) return;
+    memmgr_pool *pool = the_place.pool;
+    size_t front = mmi_record_front(4), aligned = mmi_record_front(7); // of 128
+    unsigned char *block = take(pool, aligned - front, 1);
+    memset(record_of(block), 0, sizeof(mmi_record));
+    CHECK_EQUAL(drop(pool, pointer_plus(block, 96 - (intptr_t)front), 2), MEMMGR_INTERIOR_POINTER);
+    CHECK_REPORTED(MEMMGR_INTERIOR_POINTER);
+    CHECK_EQUAL(drop(pool, pointer_plus(block, 16 - (intptr_t)front), 2), MEMMGR_INTERIOR_POINTER);
+    CHECK_REPORTED(MEMMGR_INTERIOR_POINTER);
+    CHECK_EQUAL(drop(pool, pointer_plus(block, (intptr_t)(aligned - front)), 2), MEMMGR_OVERRUN);
+    CHECK_EQUAL(reports.last.size, 0); // there is room for no more
+    CHECK_REPORTED(MEMMGR_OVERRUN);
+    for (size_t alignment = 32; alignment <= 4096; alignment *= 2) {
+        block = take_aligned(pool, alignment, 100, 3);
+        REQUIRE(block != NULL);
+        size_t before = mmi_record_front(mmi_bits_lowest(alignment));
+        memset(block - before, 0, sizeof(mmi_record));
+        CHECK_EQUAL(drop(pool, block, 4), MEMMGR_OVERRUN);
+        CHECK_REPORTED(MEMMGR_OVERRUN);
+    }
+    damage_ends();
+}
+
+// A block whose record was lost keeps its guard before it.
+static void test_watch_record_damaged_twice(void) {
+    if (!damage_begins(GUARD)) return;
+    memmgr_pool *pool = the_place.pool;
+    unsigned char *block = take(pool, 100, 1);
+    memset(record_of(block), 0, sizeof(mmi_record));
+    CHECK_EQUAL(audit(pool), MEMMGR_OVERRUN);
+    CHECK_REPORTED(MEMMGR_OVERRUN);
+    CHECK_EQUAL(audit(pool), MEMMGR_OK);
+    *(unsigned char *)pointer_plus(block, -1) = 1;
+    CHECK_EQUAL(audit(pool), MEMMGR_OVERRUN);
+    CHECK_EQUAL(reports.last.offset, -1);
+    CHECK_REPORTED(MEMMGR_OVERRUN);
+    CHECK_EQUAL(audit(pool), MEMMGR_OK);
+    CHECK_EQUAL(drop(pool, block, 2), MEMMGR_OK);
+    damage_ends();
+}
+
+// It stays in quarantine.
+static void test_watch_record_damaged_in_quarantine(void) {
+    if (!damage_begins(KEEP)) return;
+    memmgr_pool *pool = the_place.pool;
+    for (int round = 0; round < 2; round++) {
+        unsigned char *block = take(pool, 100, 1);
+        CHECK_EQUAL(drop(pool, block, 2), MEMMGR_OK);
+        record_of(block)->line++;
+        if (round == 0) {
+            CHECK_EQUAL(audit(pool), MEMMGR_OVERRUN);
+            CHECK_REPORTED(MEMMGR_OVERRUN);
+            CHECK_EQUAL(audit(pool), MEMMGR_OK);
+            CHECK_EQUAL(drop(pool, pointer_plus(block, 0), 3), MEMMGR_DOUBLE_FREE);
+            CHECK_REPORTED(MEMMGR_DOUBLE_FREE);
+        } else {
+            memmgr_pool_reset(pool); // which looks at it a last time
+            CHECK_REPORTED(MEMMGR_USE_AFTER_FREE);
+        }
+    }
+    damage_ends();
+}
+
+static void test_watch_guard_damaged_in_quarantine(void) {
+    static const int offsets[] = {100, 115, -1, -16};
+    if (!damage_begins(KEEP | GUARD)) return;
+    memmgr_pool *pool = the_place.pool;
+    for (size_t i = 0; i < sizeof offsets / sizeof offsets[0]; i++) {
+        unsigned char *block = take(pool, 100, 1);
+        CHECK_EQUAL(drop(pool, block, 2), MEMMGR_OK);
+        *(unsigned char *)pointer_plus(block, offsets[i]) = 1;
+        CHECK_EQUAL(audit(pool), MEMMGR_USE_AFTER_FREE);
+        CHECK_EQUAL(reports.last.offset, offsets[i]);
+        CHECK_REPORTED(MEMMGR_USE_AFTER_FREE);
+        CHECK_EQUAL(audit(pool), MEMMGR_OK);
+    }
+    damage_ends();
+}
+
+#endif // SWITCH_ON
 
 // --- Leaks ---------------------------------------------------------------------------------------
 
@@ -2185,6 +2348,7 @@ static const test_case tests[] = {
     TEST(test_watch_faults_both),
     TEST(test_watch_faults_calls),
     TEST(test_watch_fail_each),
+    TEST(test_watch_fail_each_undone),
     TEST(test_watch_fail_each_of_nothing),
     TEST(test_watch_fail_each_without_switch),
     TEST(test_watch_refuses_flags),
@@ -2204,6 +2368,14 @@ static const test_case tests[] = {
     TEST(test_watch_quarantine_without_room),
     TEST(test_watch_quarantine_is_emptied),
     TEST(test_watch_many_findings),
+    TEST(test_watch_realloc_to_nothing),
+#if SWITCH_ON
+    TEST(test_watch_record_damaged_in_a_byte),
+    TEST(test_watch_record_damaged_and_guessed),
+    TEST(test_watch_record_damaged_twice),
+    TEST(test_watch_record_damaged_in_quarantine),
+    TEST(test_watch_guard_damaged_in_quarantine),
+#endif
     TEST(test_watch_leaks_by_site),
     TEST(test_watch_leaks_of_too_many_sites),
     TEST(test_watch_leaks_of_one_file),

@@ -11,6 +11,7 @@
 // The place is where the program's blocks come from, general calls or one of three pools; how they
 // are made is a part of the name if it is not by malloc or memmgr_pool_alloc.
 #include "../support.h"
+#undef SMALL // the small configuration: here it is a size
 #include "../threads.h"
 
 #include <signal.h>

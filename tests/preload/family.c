@@ -47,6 +47,8 @@ char *plugin_text(const char *text) {
 extern char **environ;
 
 static bool is_memmgr;
+
+static void misuse(void *volatile pointer, const char *word);
 static const char *own_path;
 
 // Sizes and pointers that no compiler may reason about.
@@ -190,6 +192,28 @@ static void test_family_bad_alignment(void) {
         void *untouched = &untouched;
         CHECK_EQUAL(posix_memalign(&untouched, opaque(bad[i]), 100), EINVAL);
         CHECK(untouched == &untouched);
+        if (!is_memmgr || (bad[i] & (bad[i] - 1)) == 0) continue; // others may round it up
+        *(volatile int *)&errno = 0;
+        CHECK(kept(aligned_alloc(opaque(bad[i]), 100)) == NULL);
+        CHECK_EQUAL(*(volatile int *)&errno, EINVAL);
+    }
+}
+
+// What C23 has, where it is there.
+extern void free_sized(void *block, size_t size) __attribute__((weak));
+extern void free_aligned_sized(void *block, size_t alignment, size_t size) __attribute__((weak));
+
+static void test_family_free_sized(void) {
+    if (is_memmgr) CHECK(free_sized && free_aligned_sized);
+    for (size_t size = 1; size < 100000 && free_sized && free_aligned_sized; size = 3 * size + 1) {
+        void *block = kept(malloc(size)), *aligned = kept(aligned_alloc(64, 64 * size));
+        REQUIRE(block && aligned);
+        free_sized(block, size);
+        free_aligned_sized(aligned, 64, 64 * size);
+        free_sized(NULL, size);
+        free_aligned_sized(NULL, 64, size);
+        if (is_memmgr) misuse(block, "MEMMGR_DOUBLE_FREE");
+        if (is_memmgr) misuse(aligned, "MEMMGR_DOUBLE_FREE");
     }
 }
 
@@ -228,6 +252,9 @@ static void test_family_too_large(void) {
         check_no_memory(kept(reallocarray(block, size, 1)));
         check_no_memory(kept(aligned_alloc(64, size / 64 * 64)));
         check_no_memory(kept(memalign(4096, size)));
+        if (is_memmgr) check_no_memory(kept(memalign(size, 100)));
+        check_no_memory(kept(valloc(size)));
+        check_no_memory(kept(pvalloc(size)));
         CHECK_EQUAL(posix_memalign(&untouched, 64, size), ENOMEM);
         CHECK(untouched == &untouched);
         *(volatile int *)&errno = 0;
@@ -485,6 +512,7 @@ static const test_case tests[] = {
     TEST(test_family_of_the_library), TEST(test_family_of_paths),
     TEST(test_family_plugin),         TEST(test_family_threads),
     TEST(test_family_fork_and_exec),  TEST(test_family_misuse),
+    TEST(test_family_free_sized),
 };
 
 int main(int argc, char **argv) {

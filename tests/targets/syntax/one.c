@@ -1,0 +1,3 @@
+// one.c: the whole of memmgr.h.
+#define MEMMGR_IMPLEMENTATION
+#include "../../../memmgr.h"

@@ -1,0 +1,8 @@
+// macOS.
+#pragma once
+#include <stddef.h>
+#ifdef __cplusplus
+extern "C"
+#endif
+    size_t
+    malloc_size(const void *ptr);

@@ -1,0 +1,7 @@
+// POSIX.
+#pragma once
+#ifdef __cplusplus
+extern "C"
+#endif
+    int
+    sched_yield(void);
