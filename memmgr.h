@@ -6420,7 +6420,10 @@ MMI_FN bool mmi_watch_raw_resize(memmgr_pool *pool, const memmgr_block *raw, siz
 MMI_FN void mmi_watch_expose(const mmi_record *record, size_t raw_size) {
     if (!mmi_tool_is_there()) return;
     mmi_tool_open(record, MMI_RECORD_SIZE);
-    if (!mmi_record_is_valid(record)) return;
+    if (!mmi_record_is_valid(record)) { // it will be written anew, with its guards
+        mmi_tool_open(record, raw_size);
+        return;
+    }
     const char *block = mmi_record_block(record), *end = (const char *)record + raw_size;
     mmi_tool_open(record, (size_t)(block - (const char *)record));
     mmi_tool_open(block + record->requested, (size_t)(end - block) - record->requested);
