@@ -267,7 +267,7 @@ section_tidy() {
     quiet tidy.header.on tidy_each '' "-std=c11 $on" "$out/header.c"
     quiet tidy.header.c++ tidy_each "$no_analyzer" "-std=c++11 $on" "$out/header.cpp"
     quiet tidy.examples tidy_each "$no_analyzer" "-std=gnu11 -I. $on" \
-        $(ls examples/*.c examples/*/*.c | grep -v preload.c)
+        $(find examples -name '*.c' ! -name preload.c)
     # It defines functions of libc, whose headers name the parameters __nmemb and the like.
     quiet tidy.preload tidy_each "$no_analyzer,-readability-inconsistent-declaration-parameter-name" \
         "-std=gnu11 -I. $on" examples/preload/preload.c
