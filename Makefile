@@ -46,6 +46,28 @@ replay: ## a TRACE=file on libc malloc and on memmgr, with a picture of its memo
 	@$(COMPILE) -DUSE_MEMORY_MGR -o build/replay examples/trace/replay.c
 	@build/replay --svg build/replay.svg '$(TRACE)'
 
+check: ## the whole matrix: compilers, processors, boards, systems, and what is below, in short
+	$(TOOLS) sh tests/check.sh
+
+cover: ## lines and branches of memmgr.h that the tests reach: all, or it fails
+	sh tests/cover.sh
+
+prove: ## bounded proofs of the map and of pools, models of what threads do at once
+	$(TOOLS) sh tests/proof/run.sh
+	$(TOOLS) sh tests/protocol/run.sh
+
+lint: ## static checkers, sanitizers, Valgrind, instruction counts
+	$(TOOLS) sh tests/lint.sh
+
+fuzz: ## libFuzzer and AFL++, FUZZ_SECONDS=1800 for each target
+	$(TOOLS) sh tests/fuzz/run.sh
+
+mutate: ## faults put into memmgr.h one at a time: do the tests find them?
+	CC='$(CC)' python3 tests/mutate.py
+
+soak: ## redis, nginx, memcached and postgres under load on memmgr, SOAK_SECONDS=600 each
+	$(TOOLS) sh tests/soak/run.sh
+
 bench: preload ## speed, worst cases, packing and memory, against the allocators found here
 	$(TOOLS) sh tests/bench.sh
 	$(TOOLS) BENCH_CHART=1 sh tests/bench_general.sh
@@ -64,4 +86,5 @@ format: ## clang-format every source in place, if it is there
 	    find memmgr.h examples tests -name '*.[ch]' -o -name '*.cpp' | xargs clang-format -i; \
 	else echo 'clang-format is not installed: nothing done'; fi
 
-.PHONY: help demo test examples preload replay bench install clean format
+.PHONY: help demo test examples preload replay check cover prove lint fuzz mutate soak bench
+.PHONY: install clean format

@@ -78,7 +78,7 @@ c_matrix()
     for mode in "" $on; do
         build_and_run $cc -std=c11 -Os $warnings $mode -DMEMMGR_SMALL tests/smoke.c
         build_and_run $cc -std=c99 -O2 $warnings $mode -DMEMMGR_SMALL $one_thread \
-            -DMEMMGR_NO_STDIO -DMEMMGR_STATIC tests/smoke.c
+            -DMEMMGR_NO_STDIO ${mode:+-DMEMMGR_STATIC} tests/smoke.c
     done
     build_and_run $cc -std=c11 -O1 $warnings $on -DMEMMGR_NO_OS $one_thread -DMEMMGR_NO_STDIO \
         -DMEMMGR_STATIC_HEAP_SIZE=20000 tests/smoke.c

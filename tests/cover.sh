@@ -99,7 +99,11 @@ list_jobs()
     job test_single.debug atomic tests/test_single.c $on -DMEMMGR_DEBUG
     job test_base.one program tests/test_base.c $on $one
     job test_base.no_tools program tests/test_base.c $on -DMEMMGR_NO_TOOLS
-    job test_base.small program tests/test_base.c $on -DMEMMGR_SMALL
+    for name in base pool model misuse edges strategy draw; do
+        job test_$name.small program tests/test_$name.c $on -DMEMMGR_SMALL
+    done
+    job smoke.small smoke $on -DMEMMGR_SMALL
+    job smoke.small.one smoke $on -DMEMMGR_SMALL $one -DMEMMGR_NO_STDIO
     job test_base.32 program tests/test_base.c $on -m32
     job test_os_none.no_stdio program tests/test_os_none.c $on -DMEMMGR_NO_STDIO
     for name in watch trace; do
@@ -110,6 +114,7 @@ list_jobs()
         job test_$name.32 program tests/test_$name.c $on -m32
         job test_$name.32.off program tests/test_$name.c -m32
     done
+    job large_pages program tests/targets/large_pages.c $on
     job test_damage.no_os program tests/test_damage.c $on $bare
     job test_watch_wounds.asan program tests/test_watch_wounds.c $on -fsanitize=address
     job test_no_room program tests/test_no_room.c $on

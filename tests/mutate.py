@@ -15,8 +15,8 @@ constants outside of functions are compiled one by one.
 Which tests reach a mutant is measured first, with the unchanged functions: a mark before every
 statement, in a file that is mapped and shared, so that marks of children and of programs that
 abort count. A mutant's tests run program by program, first those that are quick and have killed
-others, until one fails; it must fail twice. Slow tests, and programs in rarer settings, are for what
-no other test reaches.
+others, until one fails; it must fail twice. Slow tests, and programs in rarer settings, are for
+what no other test reaches.
 
 A survivor is compiled alone, and is equivalent, and not counted, if the object code in all settings
 is the unchanged file's. The others are survivors; mutants.txt says of each why it may be one. What
@@ -866,12 +866,19 @@ class Judge:
         for run in self.runs_of(tests):
             result = self.run(worker, self.setup.bin, run, 1, mutant.number)
             # Twice: a test that fails now and then has killed nobody.
-            if result and result != 'no end':
-                result = self.run(worker, self.setup.bin, run, 1, mutant.number)
+            if result:
+                slower = self.slowness(worker, run) if result == 'no end' else 1
+                result = self.run(worker, self.setup.bin, run, slower, mutant.number)
             if result:
                 self.killed_by[run[0].program.name] += 1
                 return 'killed', '%s %s: %s' % (run[0].program.name, worker.failed(), result)
         return 'survived', '%d tests reach it' % len(tests)
+
+    def slowness(self, worker, run):
+        """How much longer the unchanged functions take now than when they were measured."""
+        started = time.monotonic()
+        self.run(worker, self.setup.bin, run, 100, 0)
+        return max(1, (time.monotonic() - started) / sum(test.seconds for test in run))
 
     def run(self, worker, folder, run, slower, number):
         return worker.run(folder, run[0].program, [test.name for test in run],
@@ -887,6 +894,8 @@ class Judge:
         for run in runs:
             result = self.build_alone(worker, run[0].program)
             result = result or self.run(worker, worker.own_bin, run, 3, 0)
+            if result == 'no end':
+                result = self.run(worker, worker.own_bin, run, 3 * self.slowness(worker, run), 0)
             if result:
                 self.killed_by[run[0].program.name] += 1
                 return 'killed', '%s %s: %s' % (run[0].program.name, worker.failed(), result)
@@ -953,7 +962,7 @@ class Judge:
         output = os.path.join(folder, 'code.s')
         # With the switch off the calls are inline, and would be left out.
         keep = [] if ON in setting else ['-fkeep-inline-functions']
-        how = ['-O1', '-S', '-g0'] + keep if optimised else ['-fsyntax-only']
+        how = ['-O2', '-S', '-g0'] + keep if optimised else ['-fsyntax-only']
         answer = quiet((CC if optimised else QUICK_CC) +
                        ['-std=gnu11', '-w', '-DMEMMGR_IMPLEMENTATION'] + how + setting +
                        ['-x', 'c', '-o', output, os.path.join(tree, 'memmgr.h')])
@@ -962,7 +971,8 @@ class Judge:
         if not optimised:
             return 'compiles'
         with open(output, encoding='utf-8') as file:
-            return re.sub(r'\t\.(file|ident)[^\n]*\n', '', file.read())
+            # Without the names of files, which are also beside instructions written by hand.
+            return re.sub(r'(\t\.(file|ident)|# [0-9]+ ")[^\n]*\n', '', file.read())
 
     def is_equivalent(self, worker, mutant):
         self.write_alone(worker, mutant)
@@ -1075,7 +1085,7 @@ class Explained:
             for number, raw in enumerate(file, 1):
                 text = raw.strip()
                 depth = len(raw) - len(raw.lstrip(' '))
-                if not text or text.startswith('#'):
+                if not text or raw.startswith('#'):
                     continue
                 if depth == 0:
                     function = text
@@ -1175,9 +1185,9 @@ def choose(options, mutants):
     return chosen
 
 
-def judge_all(options, header, chosen, results):
+def judge_all(options, header, chosen, explained, results):
     missing = [m for m in chosen if Results.key(m) not in results.known]
-    missing.sort(key=lambda m: Results.key(m) in results.old)
+    missing.sort(key=lambda m: (explained.reason(m) is not None, Results.key(m) in results.old))
     if not missing:
         return
     started = time.monotonic()
@@ -1207,8 +1217,7 @@ def judge_all(options, header, chosen, results):
     print('    judged after %.0f s' % (time.monotonic() - started), flush=True)
 
 
-def tell(options, header, chosen, mutants, results):
-    explained = Explained(os.path.join(ROOT, 'tests', 'mutants.txt'), mutants)
+def tell(header, chosen, explained, results):
     counts = collections.defaultdict(collections.Counter)
     for wrong in explained.wrong:
         print('    ' + wrong)
@@ -1268,8 +1277,9 @@ def main():
         return 0
     print('    %d mutants of %d, seed %s' % (len(chosen), len(mutants), options.seed), flush=True)
     results = Results(options.fresh, options.trust)
-    judge_all(options, header, chosen, results)
-    return 0 if tell(options, header, chosen, mutants, results) else 1
+    explained = Explained(os.path.join(ROOT, 'tests', 'mutants.txt'), mutants)
+    judge_all(options, header, chosen, explained, results)
+    return 0 if tell(header, chosen, explained, results) else 1
 
 
 if __name__ == '__main__':

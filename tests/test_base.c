@@ -54,6 +54,8 @@ static void test_base_atomic_bytes(void) {
     CHECK_EQUAL(mmi_atomic_half_acquire(&half), 2000);
     mmi_atomic_half_release(&half, 65535);
     CHECK_EQUAL(half, 65535);
+    CHECK(!mmi_atomic_half_claim(&half, 8, 1) && half == 65535);
+    CHECK(mmi_atomic_half_claim(&half, 65535, 1) && half == 1);
 }
 
 static void test_base_atomic_words(void) {

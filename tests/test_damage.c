@@ -221,10 +221,10 @@ static bool stop_at(const memmgr_block *block, void *ctx) {
 static void test_damage_none_and_walks(void) {
     reports_start();
     damaged_pool = NULL;
-    void *small = memmgr_malloc(100), *large = memmgr_malloc(20000);
+    void *small = memmgr_malloc(100), *large = memmgr_malloc(40000);
     REQUIRE(small && large);
     audit_is_content("nothing is damaged");
-    stopper at_once = {0, 0}, at_large = {0, 20000}, never = {SIZE_MAX, 0};
+    stopper at_once = {0, 0}, at_large = {0, 40000}, never = {SIZE_MAX, 0};
     CHECK(!memmgr_walk(stop_at, &at_once));
     CHECK(!memmgr_walk(stop_at, &at_large));
     CHECK(memmgr_walk(stop_at, &never));

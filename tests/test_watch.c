@@ -887,8 +887,12 @@ static void test_watch_impossible_sizes(void) {
         for (unsigned number = 0; number < 16; number++) {
             if (!place_open(&the_place, (place_kind)kind, flags_of(number))) return;
             drop(the_place.pool, take(the_place.pool, 500, 1), 2); // something for the quarantine
-            for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+            for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+                // A system may have 2 GiB for a program of 32 bits.
+                bool there_may_be = sizeof(size_t) < 8 && sizes[i] <= SIZE_MAX / 2 + 1;
+                if (there_may_be && place_is_growing((place_kind)kind)) continue;
                 check_impossible(the_place.pool, opaque(sizes[i]));
+            }
             CHECK_EQUAL(audit(the_place.pool), MEMMGR_OK);
             CHECK_EQUAL(place_close(&the_place), 0);
             CHECK_SILENT();

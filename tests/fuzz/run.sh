@@ -280,7 +280,7 @@ stage_merge()
 {
     can_build libfuzzer || { skip merge 'no libFuzzer here'; return; }
     for target in $targets; do
-        build "$target" libfuzzer && build "$target" replay || continue
+        { build "$target" libfuzzer && build "$target" replay; } || continue
         all=$out/merge.$target small=$out/small.$target
         rm -rf "$all" "$small"
         mkdir -p "$small"

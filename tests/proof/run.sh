@@ -343,7 +343,8 @@ slab()
 # The proofs of this run, and the faults that they are to find.
 names()
 {
-    proofs | { [ -n "$SHORT" ] && grep -v '^L ' || sed 's/^L //'; } | sed 's/ *|.*//' >"$out/names"
+    proofs | if [ -n "$SHORT" ]; then grep -v '^L '; else sed 's/^L //'; fi |
+        sed 's/ *|.*//' >"$out/names"
     sed 's/^/prove /' "$out/names"
     faults | awk -F ' *[|]' -v names="$out/names" '
         BEGIN { while ((getline name <names) > 0) runs[name] = 1 }
@@ -361,9 +362,9 @@ mkdir -p "$out"
 rm -f "$out"/*.verdict
 slab
 if find_cbmc; then
-    names | { [ $# -gt 0 ] && grep -E "$(echo "$*" | tr ' ' '|')" || cat; } |
+    names | if [ $# -gt 0 ]; then grep -E "$(echo "$*" | tr ' ' '|')"; else cat; fi |
         xargs -P "${JOBS:-2}" -L 1 sh "$here/run.sh" --row
-    expected=$(names | { [ $# -gt 0 ] && grep -c -E "$(echo "$*" | tr ' ' '|')" || grep -c .; })
+    expected=$(names | if [ $# -gt 0 ]; then grep -c -E "$(echo "$*" | tr ' ' '|')"; else grep -c .; fi)
 elif [ -n "${MEMMGR_REQUIRE_ALL:-}" ]; then
     say proofs 'skipped: there is no CBMC 6' '0 passed, 1 failed'
     expected=1

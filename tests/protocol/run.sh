@@ -28,7 +28,7 @@ finish()
     [ "$failed" = 0 ]
     exit
 }
-lines() { sed 's/#.*//; /^[ 	]*$/d' "$1"; }
+lines() { sed 's/#.*//; /^[[:blank:]]*$/d' "$1"; }
 
 # --- The tables
 

@@ -23,7 +23,7 @@ import traceback
 from machine import MIB, Process, descendants, free_port, own_orphans, stop_all
 
 SERVERS = {'redis': 'Redis', 'nginx': 'Nginx', 'memcached': 'Memcached', 'postgres': 'Postgres'}
-LEAST_ROUNDS = 6
+LEAST_ROUNDS = 9
 IDLE = 1.2  # memmgr gives memory back that has been idle for a second
 
 passed = failed = 0
@@ -220,7 +220,7 @@ def with_faults(instance, seconds):
 
     rounds = Rounds(instance)
     begin = time.time()
-    rounds.run(work, begin + seconds / 10, 2)
+    rounds.run(work, begin + seconds / 10, 3)
     rounds.mark()
     rounds.run(work, begin + seconds, LEAST_ROUNDS)
     check(not rounds.wrong, 'with faults: ' + '; '.join(rounds.wrong))
@@ -421,12 +421,12 @@ def soak(server, seconds):
 
 
 def rate(server, seconds):
-    """Both run all the time, and are measured in turns; medians are compared."""
+    """Measured in turns, each time in a fresh process; medians are compared."""
     allocators = [('memmgr', os.environ['LIBRARY'])] + server.others
     rates = {name: [] for name, _ in allocators}
     server.rating = True
     for turn in range(3 if seconds < 100 else 7):
-        for name, preload in allocators:
+        for name, preload in allocators[::-1 if turn % 2 else 1]:
             instance = Instance(server, 'rate.' + name.split(',')[0], preload)
             if started(instance, name):
                 rates[name].append(server.rate())
