@@ -27,6 +27,9 @@
 #define __builtin_memcpy note_copy
 static void *note_fill(void *to, int value, __CPROVER_size_t size);
 static void *note_copy(void *to, const void *from, __CPROVER_size_t size);
+struct memmgr_pool;
+static struct memmgr_pool *pool_at(const void *at);
+#define PROOF_POOL(at) pool_at(at)
 #include "proof.h"
 void *memset(void *, int, size_t);
 void *memcpy(void *, const void *, size_t);
@@ -60,6 +63,12 @@ static struct {
 } filled, copied;
 static bool noting, making; // the pool is made; is being made by memmgr_pool_init
 static size_t cleared;      // bytes behind the segment's header that it made zero
+
+// The pool that memmgr_pool_init is to make: where it says, and so CBMC need not find that out.
+static memmgr_pool *pool_at(const void *at) {
+    PROVE(at == (const void *)pool);
+    return pool;
+}
 
 void *__builtin_return_address(unsigned level) { return (void)level, (void *)0; }
 

@@ -27,6 +27,9 @@
     static mmi_class proof_classes[CLASSES + 1];                                                   \
     static uint32_t proof_slots[CLASSES * CLASS_SLOTS + 1];
 #endif
+#ifndef PROOF_POOL // pool.c knows where it is
+#define PROOF_POOL(at) ((memmgr_pool *)(void *)(at))
+#endif
 #ifdef PROOF_SSE2 // by the model in include/emmintrin.h
 #define __SSE2__ 1
 #else
