@@ -3872,12 +3872,7 @@ typedef struct {
 // How many runs are looked at that may be long enough or not, when none is that must be.
 #define MMI_CANDIDATES 8
 
-#if MMI_SMALL // where no pool asks for it
-MMI_INLINE bool mmi_search_good(mmi_segment *segment, const mmi_request *want, mmi_found *found) {
-    (void)segment, (void)want, (void)found; // uncovered: no pool asks
-    return false;                           // uncovered: no pool asks
-} // uncovered: no pool asks
-#else
+#if !MMI_SMALL
 // The shortest run that starts in an entry and that the request fits into. False for none.
 MMI_FN bool mmi_search_entry(mmi_segment *segment, uint32_t entry, const mmi_request *want,
                              mmi_found *found) {
@@ -4377,10 +4372,10 @@ MMI_FN bool mmi_pool_search(const memmgr_pool *pool, const mmi_request *want, mm
     found->segment = NULL;
     for (uint32_t i = 0; i < pool->segment_count; i++) {
         mmi_segment *segment = mmi_pool_segment(pool, i);
-        if (!mmi_pool_is_good(pool))
-            mmi_search_all(segment, want, &pool->desc, found);
-        else if (mmi_search_good(segment, want, found))
-            return true;
+        if (!mmi_pool_is_good(pool)) mmi_search_all(segment, want, &pool->desc, found);
+#if !MMI_SMALL // where no pool is good
+        if (mmi_pool_is_good(pool) && mmi_search_good(segment, want, found)) return true;
+#endif
         if (found->segment && pool->desc.fit == MEMMGR_FIT_FIRST) return true;
     }
     return found->segment != NULL;
@@ -5699,8 +5694,8 @@ MMI_FN mmi_heap *mmi_heap_make(void) {
 MMI_FN void mmi_heap_thread_ends(void *heap) {
     // Where thread-locals end before their thread does they are found anew: as they were at first.
     bool anew = MMI_POSIX && mmi_heap_mine == &mmi_heap_none; // half covered: not with TLS of ELF
-    bool mine = mmi_heap_mine == (mmi_heap *)heap || anew;
-    if (!mine) return; // a fiber of another thread
+    bool mine = mmi_heap_mine == (mmi_heap *)heap || anew;    // half covered: as above
+    if (!mine) return;                                        // a fiber of another thread
     mmi_heap_mine = mmi_heap_short = &mmi_heap_gone;
     mmi_heap_park((mmi_heap *)heap);
 }
@@ -6919,7 +6914,7 @@ MMI_INLINE memmgr_error mmi_watch_free(memmgr_pool *pool, void *ptr, mmi_caller 
     if (MMI_UNLIKELY(raced != MEMMGR_OK)) { // half covered: two at once, of a block without record
         block.record = NULL;                // uncovered: as above
         return mmi_watch_misuse(pool, raced, ptr, &block, caller, found); // uncovered: as above
-    }                                                                     // uncovered: as above
+    }
     return error;
 }
 
