@@ -7294,7 +7294,8 @@ MMI_FN bool mmi_stats_spans_valid(const mmi_segment *segment) {
 MMI_FN bool mmi_stats_run_valid(const mmi_segment *segment, uint32_t at, uint32_t end) {
     const mmi_entry *map = mmi_map_of(segment);
     uint32_t first = mmi_map_entry(at + MMI_ENTRY_GRANULES - 1), behind = mmi_map_entry(end);
-    if (end > segment->granule_count || mmi_map_run_start(map, end) != at) return false;
+    MMI_ASSERT(end <= segment->granule_count); // the marks behind the last granule are checked
+    if (mmi_map_run_start(map, end) != at) return false;
     for (uint32_t i = first; i < behind; i++) {
         bool marked = behind - first >= 2 && (i == first || i == behind - 1);
         mmi_word used = marked ? mmi_map_span_mark(behind - first, MMI_SPAN_FREE) : 0;

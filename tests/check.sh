@@ -369,6 +369,8 @@ row_rv32()
     suite $bare $sizes -DMEMMGR_SMALL
     program smoke tests/smoke.c $warnings $bare $sizes
     demo $bare $sizes
+    sizes="$sizes $bare"
+    existing misuse edges
 }
 
 # 16-bit int and pointers, 16 KiB of RAM. simavr's status says nothing.

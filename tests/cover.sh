@@ -87,7 +87,7 @@ list_jobs()
         job test_$name atomic tests/test_$name.c $on
     done
     for name in model pool misuse edges grow strategy draw report bound exhaustion base os_none \
-        trace_clock damage watch_wounds; do
+        trace_clock damage damage_end watch_wounds; do
         job test_$name program tests/test_$name.c $on
     done
     for file in tests/test_*.c; do

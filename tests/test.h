@@ -149,7 +149,8 @@ static inline int test_main(const test_case *tests, size_t count, int argc, char
             printf("%s\n", tests[i].name);
         return 0;
     }
-    printf("%s SEED=%llu\n", argv[0], (unsigned long long)test_seed);
+    const char *program = argc > 0 && argv[0] ? argv[0] : "tests"; // on a board there may be none
+    printf("%s SEED=%llu\n", program, (unsigned long long)test_seed);
     for (size_t i = 0; i < count; i++) {
         if (!test_wanted(tests[i].name, argc, argv)) continue;
         if (test_run(&tests[i]))

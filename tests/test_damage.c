@@ -213,7 +213,7 @@ typedef struct {
 
 static bool stop_at(const memmgr_block *block, void *ctx) {
     stopper *own = (stopper *)ctx;
-    if (block->size < own->least) return true;
+    if (!block->live || block->size < own->least) return true;
     return own->left-- > 0;
 }
 

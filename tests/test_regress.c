@@ -240,6 +240,26 @@ static void empty_work(void *ctx) {
 
 static void test_regress_empty_behind_another(void) { in_silent_child(empty_work, NULL); }
 
+// Units that went idle remember nothing, and are no block's for all that.
+static void idle_work(void *ctx) {
+    static void *block[4 * UNIT / 2048];
+    enum { COUNT = sizeof block / sizeof block[0] };
+    (void)ctx;
+    reports_start();
+    for (size_t i = 0; i < COUNT; i++)
+        CHECK((block[i] = memmgr_malloc(2048)) != NULL);
+    for (size_t i = 0; i < COUNT; i++)
+        memmgr_free(block[i]);
+    (void)memmgr_trim();
+    for (size_t i = 0; i < COUNT; i++)
+        memmgr_free(pointer_plus(block[i], 0));
+    CHECK_EQUAL(reports.of[MEMMGR_DOUBLE_FREE], COUNT);
+    CHECK_EQUAL(reports.count, COUNT);
+    reports_start();
+}
+
+static void test_regress_free_into_an_idle_unit(void) { in_silent_child(idle_work, NULL); }
+
 // --- Parked heaps --------------------------------------------------------------------------------
 
 // The first ones each leave half a slab; those that end after them, more than are asked when there
@@ -307,9 +327,10 @@ static void fill_work(void *ctx) {
 static void test_regress_fill_of_moved_blocks(void) { in_silent_child(fill_work, NULL); }
 
 static const test_case tests[] = {
-    TEST(test_regress_arena_added_anew),      TEST(test_regress_fork_with_slab_in_old_list),
-    TEST(test_regress_end_among_large_calls), TEST(test_regress_empty_behind_another),
-    TEST(test_regress_all_parked_heaps),      TEST(test_regress_fill_of_moved_blocks),
+    TEST(test_regress_arena_added_anew),       TEST(test_regress_fork_with_slab_in_old_list),
+    TEST(test_regress_end_among_large_calls),  TEST(test_regress_empty_behind_another),
+    TEST(test_regress_free_into_an_idle_unit), TEST(test_regress_all_parked_heaps),
+    TEST(test_regress_fill_of_moved_blocks),
 };
 
 int main(int argc, char **argv) { return TEST_MAIN(tests, argc, argv); }
