@@ -326,11 +326,48 @@ static void fill_work(void *ctx) {
 
 static void test_regress_fill_of_moved_blocks(void) { in_silent_child(fill_work, NULL); }
 
+// --- A lock taken before there was a second thread -----------------------------------------------
+
+static memmgr_pool *shared;
+static pthread_t second;
+static atomic_bool second_is_through;
+
+static void *second_allocates(void *ctx) {
+    (void)ctx;
+    CHECK_EQUAL(memmgr_pool_free(shared, memmgr_pool_alloc(shared, 32)), MEMMGR_OK);
+    atomic_store(&second_is_through, true);
+    return NULL;
+}
+
+static bool second_waits(const memmgr_block *block, void *ctx) {
+    (void)block, (void)ctx;
+    CHECK_EQUAL(pthread_create(&second, NULL, second_allocates, NULL), 0);
+    (void)usleep(30000);
+    CHECK(!atomic_load(&second_is_through));
+    return false;
+}
+
+// It is held for those who come later, too.
+static void first_work(void *ctx) {
+    static unsigned char buffer[4096];
+    memmgr_pool_desc desc = {0};
+    (void)ctx;
+    desc.flags = MEMMGR_POOL_LOCKED;
+    shared = memmgr_pool_init(buffer, sizeof buffer, &desc);
+    REQUIRE(shared != NULL);
+    CHECK(!memmgr_pool_walk(shared, second_waits, NULL));
+    CHECK_EQUAL(pthread_join(second, NULL), 0);
+    CHECK(atomic_load(&second_is_through));
+    CHECK_EQUAL(memmgr_pool_destroy(shared), 0);
+}
+
+static void test_regress_lock_from_before(void) { in_silent_child(first_work, NULL); }
+
 static const test_case tests[] = {
     TEST(test_regress_arena_added_anew),       TEST(test_regress_fork_with_slab_in_old_list),
     TEST(test_regress_end_among_large_calls),  TEST(test_regress_empty_behind_another),
-    TEST(test_regress_free_into_an_idle_unit), TEST(test_regress_all_parked_heaps),
-    TEST(test_regress_fill_of_moved_blocks),
+    TEST(test_regress_free_into_an_idle_unit), TEST(test_regress_lock_from_before),
+    TEST(test_regress_all_parked_heaps),       TEST(test_regress_fill_of_moved_blocks),
 };
 
 int main(int argc, char **argv) { return TEST_MAIN(tests, argc, argv); }
