@@ -87,7 +87,7 @@ list_jobs()
         job test_$name atomic tests/test_$name.c $on
     done
     for name in model pool misuse edges grow strategy draw report bound exhaustion base os_none \
-        trace_clock damage damage_end watch_wounds; do
+        trace_clock damage damage_end watch_wounds tool; do
         job test_$name program tests/test_$name.c $on
     done
     for file in tests/test_*.c; do
@@ -117,6 +117,7 @@ list_jobs()
     job large_pages program tests/targets/large_pages.c $on
     job test_damage.no_os program tests/test_damage.c $on $bare
     job test_watch_wounds.asan program tests/test_watch_wounds.c $on -fsanitize=address
+    job test_tool.asan program tests/test_tool.c $on -fsanitize=address
     job test_no_room program tests/test_no_room.c $on
     job corpus.debug program tests/corpus/corpus.c $on -DMEMMGR_DEBUG
     job corpus program tests/corpus/corpus.c $on

@@ -421,9 +421,10 @@ ONE = '-DMEMMGR_NO_THREADS'
 DEBUG = '-DMEMMGR_DEBUG'
 NO_OS = [ON, ONE, '-DMEMMGR_NO_OS', '-DMEMMGR_STATIC_HEAP_SIZE=8000000']
 OVERRIDE = [ON, '-DMEMMGR_OVERRIDE']
+ASAN = '-fsanitize=address'
 
 # The settings in which the implementation is compiled for the programs below.
-SETTINGS = [[ON], [], NO_OS, OVERRIDE, [ON, ONE], [ON, DEBUG], [DEBUG]]
+SETTINGS = [[ON], [], NO_OS, OVERRIDE, [ON, ONE], [ON, DEBUG], [DEBUG], [ON, ASAN]]
 EQUIVALENT_IN = 3          # settings in which it is compiled, the first of those above
 
 
@@ -448,6 +449,9 @@ def programs():
             which = {ON: 'on', ONE: 'one', DEBUG: 'debug'}
             found.append(Program('.'.join([name] + [which[flag] for flag in flags]),
                                  'tests/%s.c' % name, flags, 'c', None, True))
+    if shutil.which('prlimit'):
+        for name in ('test_tool', 'test_watch_wounds'):
+            found.append(Program(name + '.asan', 'tests/%s.c' % name, [ON, ASAN], 'c', None, True))
     if sys.platform.startswith('linux'):
         library = ['examples/preload/preload.c', '-fPIC', '-shared', '-fno-builtin', '-ldl']
         found.append(Program('preload', library[0], library[1:], 'library', None, False))
@@ -703,7 +707,8 @@ class Setup:
     def list_tests(self, program):
         if program.compiler == 'library':
             return []
-        answer = quiet([os.path.join(self.bin, program.name), '--list'])
+        prefix = ['prlimit', '--data=unlimited'] if ASAN in program.flags else []
+        answer = quiet(prefix + [os.path.join(self.bin, program.name), '--list'])
         names = [line for line in answer.stdout.split('\n') if re.fullmatch(r'\w+', line)]
         if names:
             return names
@@ -726,7 +731,7 @@ class Setup:
 # --- Running tests -------------------------------------------------------------------------------
 
 def environment():
-    env = dict(os.environ, SEED='1', SCALE='2', NO_COLOR='1')
+    env = dict(os.environ, SEED='1', SCALE='2', NO_COLOR='1', ASAN_OPTIONS='detect_leaks=0')
     env.pop('MEMMGR_OPTIONS', None)
     return env
 
@@ -765,6 +770,8 @@ class Worker:
     def run(self, folder, program, tests, limit, number, marks):
         """None when the tests passed; else what happened."""
         command = [os.path.join(folder, program.name)]
+        if ASAN in program.flags: # whose shadow counts as data
+            command = ['prlimit', '--data=unlimited'] + command
         env = environment()
         env['TMPDIR'] = os.path.join(self.folder, 'tmp')
         env['MUTATE_NUMBER'] = str(number)

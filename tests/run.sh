@@ -120,7 +120,11 @@ stage_trace()
     run_program watch_options sh tests/test_watch_options.sh
 }
 stage_gdb() { run_program gdb sh tests/gdb/run.sh; grep skip "$out/gdb.log"; }
-stage_header() { run_program header sh tests/check_header.sh; }
+stage_header()
+{
+    run_program header sh tests/check_header.sh
+    run_program pages sh tests/check_pages.sh
+}
 stage_configs() { run_program configs sh tests/configs.sh; grep skipped "$out/configs.log"; }
 
 has_sanitizer()
@@ -141,10 +145,12 @@ stage_sanitize()
         # Blocks lie where they lie otherwise; with guards and poison the corpus has them.
         set -- -fsanitize=address,undefined -fno-sanitize-recover=all -DMEMMGR_NO_TOOLS
         for name in model pool misuse edges grow general strategy draw report bound threads fork \
-            exhaustion regress holes watch trace; do
+            exhaustion regress holes watch trace damage watch_wounds scarce; do
             build "test_$name.asan" "tests/test_$name.c" -DUSE_MEMORY_MGR "$@" &&
                 run_program "test_$name.asan" "$out/test_$name.asan"
         done
+        build test_tool.asan tests/test_tool.c -DUSE_MEMORY_MGR -fsanitize=address &&
+            run_program test_tool.asan "$out/test_tool.asan"
         for name in model pool grow; do
             build "test_$name.off.asan" "tests/test_$name.c" "$@" &&
                 run_program "test_$name.off.asan" "$out/test_$name.off.asan"
@@ -156,7 +162,7 @@ stage_sanitize()
         build test_general.tsan tests/test_general.c -DUSE_MEMORY_MGR -fsanitize=thread &&
             run_program test_general.tsan "$out/test_general.tsan" threads
         for name in test_threads test_fork test_regress test_holes test_watch test_trace \
-            stress_threads; do
+            test_scarce stress_threads; do
             build "$name.tsan" "tests/$name.c" -DUSE_MEMORY_MGR -fsanitize=thread &&
                 run_program "$name.tsan" "$out/$name.tsan"
         done

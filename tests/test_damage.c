@@ -176,6 +176,12 @@ static void test_damage_classes(void) {
     DAMAGED(slots[0], segment->granule_count);
     DAMAGED(slots[0], slots[0] + 1); // inside the block
     CHECK_EQUAL(memmgr_pool_free(pool, second), MEMMGR_OK);
+    mmi_class *longer = mmi_segment_class(segment, 4);
+    REQUIRE(longer->count > 0);
+    uint32_t *others = mmi_class_slots(segment, longer), other = others[0], own = slots[0];
+    slots[0] = other, others[0] = own;
+    audit_finds("kept blocks of another length");
+    slots[0] = own, others[0] = other;
     pool_out(&buffer);
 }
 

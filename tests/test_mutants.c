@@ -2362,6 +2362,95 @@ static void test_mutants_trace_is_at_rest_in_a_fork(void) {
 #define IDLE_HERE 0
 #endif // USE_MEMORY_MGR
 
+#ifdef USE_MEMORY_MGR
+// --- Pools ---------------------------------------------------------------------------------------
+
+// The segment that became empty goes back at once, if the others are at most half full.
+static void test_mutants_pool_shrinks_at_once(void) {
+    memmgr_pool_desc desc = desc_of(MEMMGR_FIT_GOOD, MEMMGR_POOL_GROW | MEMMGR_POOL_EAGER);
+    memmgr_pool *pool = memmgr_pool_create(65536, &desc);
+    REQUIRE(pool != NULL);
+    void *first = memmgr_pool_alloc(pool, 20000), *second = memmgr_pool_alloc(pool, 60000);
+    void *third = memmgr_pool_alloc(pool, 60000);
+    REQUIRE(first && second && third && pool->segment_count == 3);
+    CHECK_EQUAL(memmgr_pool_free(pool, second), MEMMGR_OK);
+    CHECK_EQUAL(pool->segment_count, 2);
+    CHECK_EQUAL(memmgr_pool_free(pool, third), MEMMGR_OK);
+    CHECK_EQUAL(memmgr_pool_free(pool, first), MEMMGR_OK);
+    CHECK_EQUAL(memmgr_pool_check(pool), MEMMGR_OK);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+}
+
+// Of the runs with the index's highest code a search looks at eight, and so does what it promises.
+static void test_mutants_pool_largest_free(void) {
+    enum { RUNS = 8, LENGTH = 64 * 16 };
+    test_buffer buffer = buffer_new(65536, 0);
+    memmgr_pool *pool = memmgr_pool_init(buffer.at, buffer.size, NULL);
+    void *run[RUNS];
+    REQUIRE(pool != NULL);
+    for (size_t i = 0; i < RUNS; i++) {
+        run[i] = memmgr_pool_alloc(pool, i + 1 < RUNS ? LENGTH : LENGTH + 16);
+        REQUIRE(run[i] != NULL && memmgr_pool_alloc(pool, 1) != NULL);
+    }
+    while (memmgr_pool_alloc(pool, 1))
+        ;
+    CHECK_EQUAL(memmgr_pool_largest_free(pool), 0);
+    for (size_t i = RUNS; i-- > 0;)
+        CHECK_EQUAL(memmgr_pool_free(pool, run[i]), MEMMGR_OK);
+    CHECK_EQUAL(memmgr_pool_largest_free(pool), LENGTH + 16);
+    memmgr_pool_reset(pool);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    buffer_drop(&buffer);
+}
+
+// Tracking alone writes nothing into a block.
+static void test_mutants_tracking_does_not_fill(void) {
+    static unsigned char memory[8192];
+    memmgr_pool_desc desc = desc_of(MEMMGR_FIT_GOOD, MEMMGR_POOL_TRACK);
+    memset(memory, 0x11, sizeof memory);
+    memmgr_pool *pool = memmgr_pool_init(memory, sizeof memory, &desc);
+    REQUIRE(pool != NULL);
+    unsigned char *block = (unsigned char *)memmgr_pool_alloc(pool, 100);
+    REQUIRE(block != NULL);
+    for (size_t i = 0; i < 100; i++)
+        CHECK_EQUAL(block[i], 0x11);
+    CHECK_EQUAL(memmgr_pool_free(pool, block), MEMMGR_OK);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+}
+
+// What fits where it is does not move.
+static void test_mutants_calls_resize_in_place(void) {
+    for (size_t size = 16; size <= 40000; size += size / 8) {
+        void *block = memmgr_malloc(size);
+        REQUIRE(block != NULL);
+        size_t usable = memmgr_usable_size(block);
+        block = memmgr_realloc(block, usable);
+        void *same = memmgr_realloc(block, usable);
+        CHECK(same == block);
+        CHECK(memmgr_usable_size(same) == usable);
+        memmgr_free(same);
+    }
+    void *largest = memmgr_malloc(32768), *same = memmgr_realloc(largest, 32768);
+    CHECK(same != NULL && same == largest);
+    memmgr_free(same);
+}
+#endif
+
+#if !defined(USE_MEMORY_MGR) && defined(__GLIBC__)
+#if __GLIBC_PREREQ(2, 33)
+// The C library's own numbers are handed on where it has any.
+static void test_mutants_libc_numbers(void) {
+    memmgr_stats stats;
+    void *block = memmgr_malloc(50000);
+    REQUIRE(block != NULL);
+    memmgr_stats_get(&stats);
+    CHECK(stats.used >= 50000 && stats.capacity >= stats.used);
+    memmgr_free(block);
+}
+#define HAVE_LIBC_NUMBERS 1
+#endif
+#endif
+
 static const test_case tests[] = {
 #if IDLE_HERE // while the heap is as new
     TEST(test_mutants_large_memory_goes_back),
@@ -2395,7 +2484,14 @@ static const test_case tests[] = {
     TEST(test_mutants_draw_svg_to_the_byte),
     TEST(test_mutants_draw_json_to_the_byte),
 #endif
+#ifdef HAVE_LIBC_NUMBERS
+    TEST(test_mutants_libc_numbers),
+#endif
 #ifdef USE_MEMORY_MGR
+    TEST(test_mutants_pool_shrinks_at_once),
+    TEST(test_mutants_pool_largest_free),
+    TEST(test_mutants_tracking_does_not_fill),
+    TEST(test_mutants_calls_resize_in_place),
 #if HAVE_OS_TESTS
     TEST(test_mutants_os_clocks),
     TEST(test_mutants_os_purges),

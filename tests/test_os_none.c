@@ -53,6 +53,8 @@ static void test_os_none_reports(void) {
 static void not_to_be_called(void) { FAIL("called at exit"); }
 
 static void test_os_none_of_the_rest(void) {
+    size_t page = mmi_os_page();
+    CHECK(page >= GRANULE && (page & (page - 1)) == 0);
     CHECK(!mmi_os_shows_colours(1) && !mmi_os_shows_colours(2));
     CHECK_EQUAL(mmi_os_nanoseconds(), 0);
     mmi_os_at_exit(not_to_be_called);
