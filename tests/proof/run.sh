@@ -353,6 +353,7 @@ names()
 
 case ${1:-} in
 --row)
+    [ -n "${2:-}" ] || exit 0 # no row has such a name
     find_cbmc && "$2" "$3"
     exit 0
     ;;
