@@ -126,11 +126,12 @@ program()
     if [ "$language" = c++ ]; then standard=-std=c++11; fi
     switch=
     if [ "$setting" = on ]; then switch=-DUSE_MEMORY_MGR; fi
-    flags="-O1 -g $warnings $switch -I. -I$from -I$out"
+    # shellcheck disable=SC2086 # flags are words
+    set -- -O1 -g $warnings $switch -I. "-I$from" "-I$out"
     object=$out/$compiler.$setting
-    $plain -std=c11 $flags -c -o "$object.heap.o" $from/heap_memmgr.c &&
+    $plain -std=c11 "$@" -c -o "$object.heap.o" $from/heap_memmgr.c &&
         $plain -std=c11 -O1 -I"$out" -c -o "$object.scheduler.o" "$out/scheduler.c" &&
-        $compiler $standard -x "$language" $flags -c -o "$object.o" $from/migration.c &&
+        $compiler $standard -x "$language" "$@" -c -o "$object.o" $from/migration.c &&
         $compiler -o "$object" "$object.o" "$object.heap.o" "$object.scheduler.o" -pthread &&
         "$object"
 }
@@ -173,12 +174,22 @@ signatures()
     ${CC:-cc} -std=c11 -I. -Wall -Werror -c -o "$out/signatures.o" "$out/signatures.c"
 }
 
+# Every function for heaps that the real header declares has its place on the page.
+complete()
+{
+    grep -o '\bmi_heap_[a-z_]*(' "$1" | tr -d '(' | sort -u | grep -v '_tp$\|stl_alloc' | while read -r name; do
+        grep -q "\`${name}[\`(]" "$page" || echo "not on the page: $name"
+    done >"$out/complete.txt"
+    cat "$out/complete.txt"
+    [ ! -s "$out/complete.txt" ]
+}
+
 # our_calls page: the memmgr_ names in it that memmgr.h does not declare.
 our_calls()
 {
     grep -o 'memmgr_[a-z_]*[a-z]' "$1" | sort -u | while read -r name; do
         grep -q "^MEMMGR_[A-Z]* .*[ *]$name(" memmgr.h || grep -q "^} $name;" memmgr.h ||
-            grep -q "struct $name $name;" memmgr.h || [ -e "$from/heap_$name.c" ] ||
+            grep -q "struct $name $name;" memmgr.h ||
             grep -q "(\*$name)(" memmgr.h || echo "not in memmgr.h: $name"
     done
     grep -o 'MEMMGR_[A-Z_]*[A-Z]' "$1" | sort -u | while read -r name; do
@@ -194,17 +205,18 @@ their_calls()
     for name in $(sed -n 's/^| *\(`[^|]*\)|.*|.*|$/\1/p' "$1" | grep -oE '`[A-Za-z_][A-Za-z0-9_]*' |
         tr -d '`'); do
         grep -hqE "^[a-zA-Z].*[ *]$name\(" "$from"/*.h "$from"/*.c && continue
-        grep -E "^\|[^|]*\`$name[\`(]" "$1" | grep -qE '^\|[^|]*\| none|No shim' && continue
+        grep -E "^\|[^|]*\`${name}[\`(]" "$1" | grep -qE '^\|[^|]*\| none|No shim' && continue
         echo "neither in a shim nor said to have none: $name"
     done
-    sed -n 's/^[a-zA-Z][a-zA-Z0-9_ *]*[ *]\([a-zA-Z_0-9]*\)(.*);$/\1/p
+    sed -n '/^static/d
+            s/^[a-zA-Z][a-zA-Z0-9_ *]*[ *]\([a-zA-Z_0-9]*\)(.*);$/\1/p
             s/^[a-zA-Z][a-zA-Z0-9_ *]*[ *]\([a-zA-Z_0-9]*\)(.*,$/\1/p' "$from"/[a-z]*.h |
         sort -u | while read -r name; do
-            grep -q "\`$name[\`(]" "$1" || echo "in a shim, and not on the page: $name"
+            grep -q "\`${name}[\`(]" "$1" || echo "in a shim, and not on the page: $name"
         done
     sed -n 's/^[a-zA-Z][a-zA-Z0-9_ *]*[ *]\([a-zA-Z]*Port[a-zA-Z]*\)(.*{$/\1/p' $from/heap_memmgr.c |
         sort -u | while read -r name; do
-            grep -q "\`$name[\`(]" "$1" || echo "in heap_memmgr.c, and not on the page: $name"
+            grep -q "\`${name}[\`(]" "$1" || echo "in heap_memmgr.c, and not on the page: $name"
         done
 }
 
@@ -245,11 +257,16 @@ real=
 for folder in /usr/include /usr/local/include; do
     if [ -e $folder/mimalloc.h ]; then real=$folder/mimalloc.h; fi
 done
-if [ -n "$real" ]; then verdict 'mimalloc signatures' "$out/real.log" signatures "$real"
-else skip 'mimalloc signatures' 'no mimalloc.h (libmimalloc-dev)'; fi
+if [ -n "$real" ]; then
+    verdict 'mimalloc signatures' "$out/real.log" signatures "$real"
+    verdict 'mimalloc complete' "$out/real.log" complete "$real"
+else
+    skip 'mimalloc signatures' 'no mimalloc.h (libmimalloc-dev)'
+fi
 verdict 'our calls' "$out/page.log" agrees our_calls
 verdict 'their calls' "$out/page.log" agrees their_calls
 verdict 'a wrong call of ours' "$out/page.log" finds our_calls 's/memmgr_pool_alloc/memmgr_pool_get/'
+# shellcheck disable=SC2016 # the backtick is the page's
 verdict 'a wrong call of theirs' "$out/page.log" finds their_calls 's/^| `tlsf_free/| `tlsf_release/'
 verdict 'a call left out' "$out/page.log" finds their_calls '/^| `o1heapFree/d'
 echo "$passed passed, $failed failed"
