@@ -116,10 +116,11 @@ int main(void)
 C
 }
 
-# program compiler c|c++ on|off: everything in one program, twice over for what is C only.
+# program compiler c|c++ on|off [flag...]: everything in one program; what is C only is compiled so.
 program()
 {
     compiler=$1 language=$2 setting=$3
+    shift 3
     case $compiler in *++) plain=${compiler%++} ;; *) plain=$compiler ;; esac
     case $plain in g) plain=gcc ;; esac
     standard=-std=c11
@@ -127,12 +128,12 @@ program()
     switch=
     if [ "$setting" = on ]; then switch=-DUSE_MEMORY_MGR; fi
     # shellcheck disable=SC2086 # flags are words
-    set -- -O1 -g $warnings $switch -I. "-I$from" "-I$out"
+    set -- "$@" -O1 -g $warnings $switch -I. "-I$from" "-I$out"
     object=$out/$compiler.$setting
     $plain -std=c11 "$@" -c -o "$object.heap.o" $from/heap_memmgr.c &&
         $plain -std=c11 -O1 -I"$out" -c -o "$object.scheduler.o" "$out/scheduler.c" &&
         $compiler $standard -x "$language" "$@" -c -o "$object.o" $from/migration.c &&
-        $compiler -o "$object" "$object.o" "$object.heap.o" "$object.scheduler.o" -pthread &&
+        $compiler "$@" -o "$object" "$object.o" "$object.heap.o" "$object.scheduler.o" -pthread &&
         "$object"
 }
 
@@ -253,6 +254,14 @@ for compiler in gcc clang g++ clang++; do
         verdict "$compiler headers alone" "$out/$compiler.log" alone "$compiler" c++11 c++
     fi
 done
+# Every block watched; and every block seen by a sanitizer, which tells of leaks, too.
+if command -v gcc >/dev/null 2>&1; then
+    verdict 'gcc debug' "$out/gcc.log" program gcc c on -DMEMMGR_DEBUG
+    for setting in on off; do
+        verdict "gcc sanitized $setting" "$out/gcc.log" program gcc c $setting \
+            -fsanitize=address,undefined -fno-sanitize-recover=all
+    done
+fi
 real=
 for folder in /usr/include /usr/local/include; do
     if [ -e $folder/mimalloc.h ]; then real=$folder/mimalloc.h; fi
