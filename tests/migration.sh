@@ -2,12 +2,14 @@
 # migration.sh: examples/migration. Its program is built and run with every compiler that is here,
 # as C and as C++, with the switch on and off; each header by itself, with the implementation and
 # without; and the page is held against the code: each of our calls that it names is in memmgr.h,
-# each of theirs is in a shim or said to have none. FreeRTOS is a stand-in, made here; mimalloc.h is
-# also compared with the real one, where it is installed. Build output goes to build/migration.
+# each of theirs is in a shim or said to have none. For FreeRTOS there is a stand-in in
+# tests/migration; mimalloc.h is also compared with the real one, where it is installed. Build output
+# goes to build/migration.
 cd "$(dirname "$0")/.." || exit 1
 out=build/migration
 from=examples/migration
 page=$from/README.md
+stand_in=tests/migration
 mkdir -p "$out"
 passed=0
 failed=0
@@ -35,87 +37,6 @@ verdict()
     if "$@" >"$log" 2>&1; then count "$row" 1 0; else count "$row" 0 1 "$log"; fi
 }
 
-# What heap_memmgr.c needs of FreeRTOS: its names, a scheduler that counts, assertions that count.
-stand_in()
-{
-    cat >"$out/FreeRTOS.h" <<'C'
-#ifndef FREERTOS_H
-#define FREERTOS_H
-#include <stddef.h>
-#include <stdint.h>
-#ifdef __cplusplus
-extern "C" {
-#endif
-#define configTOTAL_HEAP_SIZE (512u * 1024)
-#define configUSE_MALLOC_FAILED_HOOK 1
-extern unsigned freertos_assertions, freertos_failures, freertos_suspended;
-#define configASSERT(x) ((x) ? (void)0 : (void)freertos_assertions++)
-typedef struct HeapRegion {
-    uint8_t *pucStartAddress;
-    size_t xSizeInBytes;
-} HeapRegion_t;
-typedef struct xHeapStats {
-    size_t xAvailableHeapSpaceInBytes, xSizeOfLargestFreeBlockInBytes;
-    size_t xSizeOfSmallestFreeBlockInBytes, xNumberOfFreeBlocks, xMinimumEverFreeBytesRemaining;
-    size_t xNumberOfSuccessfulAllocations, xNumberOfSuccessfulFrees;
-} HeapStats_t;
-void vPortDefineHeapRegions(const HeapRegion_t *const pxHeapRegions);
-void vPortGetHeapStats(HeapStats_t *pxHeapStats);
-void *pvPortMalloc(size_t xWantedSize);
-void *pvPortCalloc(size_t xNum, size_t xSize);
-void vPortFree(void *pv);
-void vPortInitialiseBlocks(void);
-void vPortHeapResetState(void);
-size_t xPortGetFreeHeapSize(void);
-size_t xPortGetMinimumEverFreeHeapSize(void);
-void xPortResetHeapMinimumEverFreeHeapSize(void);
-void vApplicationMallocFailedHook(void);
-#ifdef __cplusplus
-}
-#endif
-#endif
-C
-    cat >"$out/task.h" <<'C'
-void vTaskSuspendAll(void);
-long xTaskResumeAll(void);
-C
-    cat >"$out/scheduler.c" <<'C'
-#include "FreeRTOS.h"
-#include "task.h"
-unsigned freertos_assertions, freertos_failures, freertos_suspended;
-void vTaskSuspendAll(void) { freertos_suspended++; }
-long xTaskResumeAll(void) { return freertos_suspended-- ? 0 : -1; }
-void vApplicationMallocFailedHook(void) { freertos_failures++; }
-C
-    # heap_5: three regions, and a program that fills them.
-    cat >"$out/regions.c" <<'C'
-#include "FreeRTOS.h"
-static uint8_t one[3000], two[20000], three[7000];
-int main(void)
-{
-    const HeapRegion_t regions[] = {
-        {one, sizeof one}, {two, sizeof two}, {three, sizeof three}, {NULL, 0}};
-    void *block[300];
-    size_t count = 0;
-    if (pvPortMalloc(10)) return 1; // before there are regions
-    vPortDefineHeapRegions(regions);
-    size_t whole = xPortGetFreeHeapSize();
-    while (count < 300 && (block[count] = pvPortMalloc(200))) count++;
-    if (count < 120 || count > 150 || whole < 27000) return 2;
-    if (xPortGetMinimumEverFreeHeapSize() > 2000) return 3;
-    for (size_t i = 0; i < count; i++) vPortFree(block[i]);
-    if (xPortGetFreeHeapSize() != whole || freertos_assertions != 0) return 4;
-#ifdef USE_MEMORY_MGR
-    if (pvPortMalloc(18000) == NULL || pvPortMalloc(18000)) return 5; // only the second has it
-    vPortFree(block[0]), vPortFree(block[count - 1] = &count);
-    if (freertos_assertions != 2) return 6; // a double free, and one of the stack
-#endif
-    vPortHeapResetState();
-    return freertos_suspended == 0 ? 0 : 7;
-}
-C
-}
-
 # program compiler c|c++ on|off [flag...]: everything in one program; what is C only is compiled so.
 program()
 {
@@ -128,10 +49,10 @@ program()
     switch=
     if [ "$setting" = on ]; then switch=-DUSE_MEMORY_MGR; fi
     # shellcheck disable=SC2086 # flags are words
-    set -- "$@" -O1 -g $warnings $switch -I. "-I$from" "-I$out"
+    set -- "$@" -O1 -g $warnings $switch -I. "-I$from" "-I$stand_in"
     object=$out/$compiler.$setting
     $plain -std=c11 "$@" -c -o "$object.heap.o" $from/heap_memmgr.c &&
-        $plain -std=c11 -O1 -I"$out" -c -o "$object.scheduler.o" "$out/scheduler.c" &&
+        $plain -std=c11 -O1 -I$stand_in -c -o "$object.scheduler.o" $stand_in/scheduler.c &&
         $compiler $standard -x "$language" "$@" -c -o "$object.o" $from/migration.c &&
         $compiler "$@" -o "$object" "$object.o" "$object.heap.o" "$object.scheduler.o" -pthread &&
         "$object"
@@ -142,8 +63,8 @@ regions()
     switch=
     if [ "$2" = on ]; then switch=-DUSE_MEMORY_MGR; fi
     # shellcheck disable=SC2086 # flags are words
-    $1 -std=c11 -O1 -g $warnings $switch -DconfigHEAP_REGIONS=1 -I. -I"$out" \
-        -o "$out/regions.$1.$2" "$out/regions.c" $from/heap_memmgr.c "$out/scheduler.c" &&
+    $1 -std=c11 -O1 -g $warnings $switch -DconfigHEAP_REGIONS=1 -I. -I$stand_in \
+        -o "$out/regions.$1.$2" $stand_in/regions.c $from/heap_memmgr.c $stand_in/scheduler.c &&
         "$out/regions.$1.$2"
 }
 
@@ -221,6 +142,33 @@ their_calls()
         done
 }
 
+# The index of examples: each file and folder is listed once, and each link leads somewhere.
+index()
+{
+    list=examples/README.md
+    for file in examples/*; do
+        name=${file#examples/}
+        case $name in README.md | run.sh) continue ;; esac
+        if [ -d "$file" ]; then name=$name/; fi
+        times=$(grep -cF "]($name)" "$list")
+        [ "$times" = 1 ] || echo "listed $times times: $name"
+    done
+    sed -n 's/^|.*](\([^)]*\)).*/\1/p' "$list" | while read -r name; do
+        case $name in */) continue ;; esac
+        [ -e "examples/$name" ] || echo "not there: $name"
+    done
+}
+
+# Folders that the index names and that are not here.
+absent()
+{
+    sed -n 's/^|.*](\([^)]*\/\)).*/\1/p' examples/README.md | while read -r name; do
+        [ -e "examples/$name" ] || echo "$name"
+    done
+}
+
+indexed() { index >"$out/index.txt"; cat "$out/index.txt"; [ ! -s "$out/index.txt" ]; }
+
 # The page agrees; and a page with a fault in it does not.
 agrees()
 {
@@ -236,7 +184,6 @@ finds()
     [ -n "$("$1" "$out/seeded.md")" ] || { echo "not found: $2"; return 1; }
 }
 
-stand_in
 for compiler in gcc clang g++ clang++; do
     if ! command -v "$compiler" >/dev/null 2>&1; then skip "$compiler" 'not installed'; continue; fi
     language=c
@@ -278,5 +225,7 @@ verdict 'a wrong call of ours' "$out/page.log" finds our_calls 's/memmgr_pool_al
 # shellcheck disable=SC2016 # the backtick is the page's
 verdict 'a wrong call of theirs' "$out/page.log" finds their_calls 's/^| `tlsf_free/| `tlsf_release/'
 verdict 'a call left out' "$out/page.log" finds their_calls '/^| `o1heapFree/d'
+verdict 'index of examples' "$out/page.log" indexed
+for folder in $(absent); do skip "examples/$folder" 'not here'; done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
