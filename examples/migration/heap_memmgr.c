@@ -15,8 +15,10 @@
 #define MEMMGR_IMPLEMENTATION
 #include "memmgr.h"
 
+#define MPU_WRAPPERS_INCLUDED_FROM_API_FILE // these are the functions, not calls through a wrapper
 #include "FreeRTOS.h"
 #include "task.h"
+#undef MPU_WRAPPERS_INCLUDED_FROM_API_FILE
 
 enum { HEAP_REGIONS = 8 };
 

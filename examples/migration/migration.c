@@ -271,6 +271,8 @@ static void from_umm(void) {
     static const calls two = {"umm_multi", umm_two_alloc, umm_two_resize, umm_two_free};
     umm_heap other = {NULL};
     run_dictionary(&one, NULL); // without umm_init: the first call makes the heap
+    umm_multi_init_heap(&other, second.bytes, 100);
+    CHECK(umm_multi_malloc(&other, 10) == NULL && reported(MEMMGR_BAD_ARGUMENT));
     umm_multi_init_heap(&other, second.bytes, sizeof second.bytes);
     run_dictionary(&two, &other);
     CHECK(umm_usage_metric() == 0 && umm_fragmentation_metric() <= 1 && umm_integrity_check());
@@ -391,6 +393,7 @@ static void from_mimalloc(void) {
     if (SWITCH_ON) {
         mi_free(start);
         CHECK(reported(MEMMGR_FOREIGN_POINTER)); // no heap has it, so the general calls judge it
+        CHECK(mi_heap_realloc(heap, start, 10) == NULL && reported(MEMMGR_FOREIGN_POINTER));
     }
     mi_heap_collect(heap, true);
     mi_heap_delete(heap); // `line` lives on

@@ -151,6 +151,7 @@ size_t mi_usable_size(const void *p) {
 // Moves to `to`, NULL: the general calls, when `p` is not a block of it.
 static void *mi_move(mi_heap_t *to, void *p, size_t newsize) {
     size_t size = mi_usable_size(p);
+    if (p && size == 0) return NULL; // no block, and reported
     void *moved = to ? memmgr_pool_alloc(to->pool, newsize) : memmgr_malloc(newsize);
     if (!moved) return NULL;
     if (p) memcpy(moved, p, size < newsize ? size : newsize);
@@ -231,15 +232,13 @@ char *mi_heap_strndup(mi_heap_t *heap, const char *s, size_t n) {
     if (!s) return NULL;
     while (length < n && s[length])
         length++;
-    char *copy = n < SIZE_MAX ? (char *)mi_heap_malloc(heap, length + 1) : NULL;
+    char *copy = (char *)mi_heap_malloc(heap, length + 1);
     if (!copy) return NULL;
     copy[length] = '\0';
     return (char *)memcpy(copy, s, length);
 }
 
-char *mi_heap_strdup(mi_heap_t *heap, const char *s) {
-    return mi_heap_strndup(heap, s, SIZE_MAX - 1);
-}
+char *mi_heap_strdup(mi_heap_t *heap, const char *s) { return mi_heap_strndup(heap, s, SIZE_MAX); }
 
 #endif // MEMMGR_IMPLEMENTATION
 

@@ -162,9 +162,10 @@ void *tlsf_realloc(tlsf_t tlsf, void *ptr, size_t size) {
     memmgr_pool *pool = tlsf_pool_of((const tlsf_control *)tlsf, ptr);
     void *moved = memmgr_pool_realloc(pool, ptr, size);
     if (moved || !memmgr_pool_owns(pool, ptr)) return moved;
+    size_t old = memmgr_pool_usable_size(pool, ptr);
     moved = tlsf_malloc(tlsf, size); // there may be room in another pool
     if (!moved) return NULL;
-    memcpy(moved, ptr, memmgr_pool_usable_size(pool, ptr)); // it has less than `size`
+    memcpy(moved, ptr, old < size ? old : size);
     memmgr_pool_free(pool, ptr);
     return moved;
 }

@@ -71,9 +71,10 @@ void umm_multi_init(umm_heap *heap) {
     umm_multi_init_heap(heap, UMM_MALLOC_CFG_HEAP_ADDR, UMM_MALLOC_CFG_HEAP_SIZE);
 }
 
-// A heap is made by its first call.
+// The heap that has no name is made by its first call. Of another that was not made, or whose
+// memory was too small, memmgr reports a NULL pool.
 static memmgr_pool *umm_pool(umm_heap *heap) {
-    if (!heap->pool) umm_multi_init(heap);
+    if (!heap->pool && heap == &umm_current) umm_multi_init(heap);
     return heap->pool;
 }
 
