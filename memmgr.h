@@ -271,9 +271,10 @@
 //   MEMMGR_NO_TOOLS          AddressSanitizer and Valgrind are not told of anything
 //   MEMMGR_ASSERT(condition) what becomes of a bug of memmgr's own (default: nothing)
 //   MEMMGR_ABORT_ON_MISUSE   the default error handler aborts after its line, for leaks too
-//   MEMMGR_LOCK()            enter and leave one critical section around whatever needs a lock, for
-//   MEMMGR_UNLOCK()          systems whose locks memmgr does not know; where calls are watched it
-//                            is entered twice
+//   MEMMGR_LOCK()            enters a critical section, around whatever needs a lock, on systems
+//                            whose locks memmgr does not know; where calls are watched it is
+//                            entered twice
+//   MEMMGR_UNLOCK()          leaves it
 //   MEMMGR_API               stands before every public function (default: extern, or static)
 // clang-format on
 
