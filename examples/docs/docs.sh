@@ -64,8 +64,8 @@ man | html) ;;
     ;;
 esac
 case $header in /*) ;; *) header=$PWD/$header ;; esac
-rm -rf "$folder"
 mkdir -p "$folder" || exit 1
 folder=$(cd "$folder" && pwd)
+rm -f "$folder"/memmgr*.3 "$folder/index.html" "$folder"/source/*.html
 $AWK -f "$here/parse.awk" "$header" >"$folder/records" && "make_$kind" || exit 1
 rm -f "$folder/records"
