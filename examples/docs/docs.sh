@@ -50,7 +50,8 @@ make_html() {
     for file in "$root"/examples/*.c "$root"/examples/*.cpp; do
         name=${file##*/}
         make_source "$file" "$name" || return 1
-        sed -n "1s|^// *|$name	|p" "$file" >>"$folder/examples"
+        $AWK -v name="$name" 'NR == 1 { sub(/^\/\/ */, ""); print name "\t" $0; exit }' "$file" \
+            >>"$folder/examples"
     done
     (cd "$folder" && $AWK -v style="$here/style.css" -f "$here/html.awk" records records) >"$folder/index.html" || return 1
     rm -f "$folder/draw" "$folder"/*.svg "$folder/pictures" "$folder/examples" "$folder/log"

@@ -11,15 +11,16 @@ struct word {
 };
 
 word *words_add(word *list, const char *text) {
+    size_t size = strlen(text) + 1;
     word *added = (word *)memmgr_malloc(sizeof *added);
-    char *copy = (char *)memmgr_malloc(strlen(text) + 1);
+    char *copy = (char *)memmgr_malloc(size);
     if (!added || !copy) {
         memmgr_free(added);
         memmgr_free(copy);
         return NULL;
     }
     added->next = list;
-    added->text = strcpy(copy, text);
+    added->text = (char *)memcpy(copy, text, size);
     return added;
 }
 

@@ -1,5 +1,7 @@
 // A list of words, whose memory is memmgr's, or the C library's: see main.c.
 
+#include <stddef.h>
+
 typedef struct word word;
 
 word *words_add(word *list, const char *text); // NULL when there is no memory: the list stays
