@@ -20,7 +20,7 @@ function anchor(text)
 
 function source(line, text) { return "<a class=\"line\" href=\"source/memmgr.h.html#L" line "\">" text "</a>" }
 
-# A declaration: what is known by name is linked.
+# A declaration: its own name is bold, others that are known are linked.
 function linked(text, own,    out, word)
 {
     out = ""
@@ -28,7 +28,8 @@ function linked(text, own,    out, word)
     while (match(text, /(memmgr|MEMMGR)_[A-Za-z0-9_]+/)) {
         word = substr(text, RSTART, RLENGTH)
         out = out substr(text, 1, RSTART - 1)
-        out = out (word in known && word != own ? "<a href=\"#" word "\">" word "</a>" : word)
+        if (word == own) out = out "<strong>" word "</strong>"
+        else out = out (word in known ? "<a href=\"#" word "\">" word "</a>" : word)
         text = substr(text, RSTART + RLENGTH)
     }
     return out text
