@@ -183,8 +183,8 @@ versions_wanted()
     next=$((major + 1))
     wants yes '' && wants yes "$major" && wants yes "$version" && wants yes "$version EXACT" &&
         wants no "$major.99" && wants no "$next" && wants yes "$major...$next" &&
-        wants no "$next...99" && wants no "$major.0.0...<$version" &&
-        wants yes "$major...$version"
+        wants no "$next...99" && wants yes "$major...$version" &&
+        { [ "$version" = "$major.0.0" ] || wants no "$major.0.0...<$version"; }
 }
 
 row_cmake()

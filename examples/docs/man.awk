@@ -153,7 +153,7 @@ $1 == "pre" {
     line(escape($2))
 }
 $1 == "macro" && !in_version { print ".SH VERSION"; in_version = 1 }
-$1 == "macro" { print ".TP\n.BR " $2 ; tagged = 1 }
+$1 == "macro" { print ".TP\n.B " $2 " " escape($4); tagged = 1; first = 0 }
 $1 == "option" { print ".TP\n.B " $4; tagged = 1; first = 0 }
 $1 == "group" { print ".SS \"" $2 "\""; first = 1 }
 $1 == "note" { if (!first) print ".PP"; first = 1 }
