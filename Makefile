@@ -11,12 +11,16 @@ CXX ?= c++
 CFLAGS ?= -O2
 CXXFLAGS ?= $(CFLAGS)
 PREFIX ?= /usr/local
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share
+MANDIR ?= $(DATADIR)/man
 FILE ?= memmgr.h README.md LICENSE
 TRACE ?= build/out.trace
 
 TOOLS = CC='$(CC)' CXX='$(CXX)' CFLAGS='$(CFLAGS)' CXXFLAGS='$(CXXFLAGS)'
 COMPILE = $(CC) $(CFLAGS) -Wall -Wextra -pthread -I.
-INCLUDE = $(DESTDIR)$(PREFIX)/include
+PLACES = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' INCLUDEDIR='$(INCLUDEDIR)' DATADIR='$(DATADIR)' \
+    MANDIR='$(MANDIR)'
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "    make %-10s %s\n", $$1, $$2 }' Makefile
@@ -73,10 +77,16 @@ bench: preload ## speed, worst cases, packing and memory, against the allocators
 	$(TOOLS) BENCH_CHART=1 sh tests/bench_general.sh
 	$(TOOLS) sh tests/bench_fast.sh
 
-install: ## copy memmgr.h to DESTDIR/PREFIX/include
-	mkdir -p '$(INCLUDE)'
-	cp memmgr.h '$(INCLUDE)/memmgr.h'
-	chmod 644 '$(INCLUDE)/memmgr.h'
+docs: ## build/docs/index.html: manual, calls, options, pictures; and the manual page, build/man
+	@$(TOOLS) sh examples/docs/docs.sh html
+	@sh examples/docs/docs.sh man
+	@echo build/docs/index.html build/man/memmgr.3
+
+install: ## memmgr.h, manual pages, pkg-config and CMake files, to DESTDIR and PREFIX
+	@$(PLACES) sh examples/packaging/install.sh install
+
+uninstall: ## take them away again
+	@$(PLACES) sh examples/packaging/install.sh uninstall
 
 clean: ## remove build/
 	rm -rf build
@@ -87,4 +97,4 @@ format: ## clang-format every source in place, if it is there
 	else echo 'clang-format is not installed: nothing done'; fi
 
 .PHONY: help demo test examples preload replay check cover prove lint fuzz mutate soak bench
-.PHONY: install clean format
+.PHONY: docs install uninstall clean format

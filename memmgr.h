@@ -239,6 +239,7 @@
 #ifndef MEMMGR_H
 #define MEMMGR_H
 
+// The version: three numbers, and as text.
 #define MEMMGR_VERSION_MAJOR 1
 #define MEMMGR_VERSION_MINOR 0
 #define MEMMGR_VERSION_PATCH 0
@@ -270,9 +271,10 @@
 //   MEMMGR_NO_TOOLS          AddressSanitizer and Valgrind are not told of anything
 //   MEMMGR_ASSERT(condition) what becomes of a bug of memmgr's own (default: nothing)
 //   MEMMGR_ABORT_ON_MISUSE   the default error handler aborts after its line, for leaks too
-//   MEMMGR_LOCK()            enter and leave one critical section around whatever needs a lock, for
-//   MEMMGR_UNLOCK()          systems whose locks memmgr does not know; where calls are watched it
-//                            is entered twice
+//   MEMMGR_LOCK()            enters a critical section, around whatever needs a lock, on systems
+//                            whose locks memmgr does not know; where calls are watched it is
+//                            entered twice
+//   MEMMGR_UNLOCK()          leaves it
 //   MEMMGR_API               stands before every public function (default: extern, or static)
 // clang-format on
 
@@ -333,7 +335,7 @@ static const char *const memmgr_link = &MEMMGR_LINK;
 
 // What a call found. Never two of them at once; MEMMGR_OK is 0.
 typedef enum {
-    MEMMGR_OK,
+    MEMMGR_OK,               // nothing is wrong
     MEMMGR_OUT_OF_MEMORY,    // no room: never reported, only counted
     MEMMGR_BAD_ARGUMENT,     // a NULL pool, an alignment that is no power of two, an unknown flag
     MEMMGR_DOUBLE_FREE,      // the pointer lies on a granule of free memory
@@ -345,15 +347,16 @@ typedef enum {
     MEMMGR_LEAK              // a block was live when its pool was destroyed
 } memmgr_error;
 
+// A pool: to be used through the calls only. In a buffer, or where its source put it.
 typedef struct memmgr_pool memmgr_pool;
 
 // One block, as a walk shows it and as a strategy is asked about it.
 typedef struct {
-    const void *address;
-    size_t size; // usable bytes
-    bool live;   // false: free memory
-    const char *file;
-    int line;         // of the allocation, where tracked; else NULL and 0
+    const void *address; // its first byte
+    size_t size;         // usable bytes
+    bool live;           // false: free memory
+    const char *file;    // of the allocation, where tracked; else NULL
+    int line;            // of the allocation, where tracked; else 0
     size_t serial;    // of the allocation, where tracked: a thread's, or a pool's, count up; else 0
     size_t requested; // bytes asked for, where tracked; else equal to size
     size_t overhead;  // bytes around it that are its own: record, guards, rounding; else 0
@@ -363,17 +366,17 @@ typedef struct {
 
 // What is handed to the error handler.
 typedef struct {
-    memmgr_error error;
+    memmgr_error error;      // what is wrong
     const void *pointer;     // as the program gave it
     const void *block;       // start of the block it points into, or NULL
     size_t size;             // usable bytes of that block, or the size asked for, or 0
     const memmgr_pool *pool; // NULL: a general call
-    const char *file;        // of the call, where known
-    int line;
-    const char *alloc_file; // of the allocation, where tracked
-    int alloc_line;
-    const char *free_file; // of the free that came first, where tracked
-    int free_line;
+    const char *file;        // of the call, where known; else NULL
+    int line;                // of the call, where known; else 0
+    const char *alloc_file;  // of the allocation, where tracked; else NULL
+    int alloc_line;          // of the allocation, where tracked; else 0
+    const char *free_file;   // of the free that came first, where tracked; else NULL
+    int free_line;           // of the free that came first, where tracked; else 0
     const void *caller, *alloc_caller, *free_caller; // code, where there is no file; or NULL
     size_t serial;                                   // of the allocation, where tracked; else 0
     ptrdiff_t offset; // MEMMGR_OVERRUN, MEMMGR_USE_AFTER_FREE: of the first byte that was changed,
@@ -381,6 +384,7 @@ typedef struct {
     size_t count;     // MEMMGR_LEAK: the blocks that it is about; else 0
 } memmgr_report;
 
+// The numbers of a pool, or of the general calls.
 typedef struct {
     size_t capacity;     // bytes: the whole buffer, or all that was mapped
     size_t used;         // bytes: the sum of the usable sizes of live blocks; where they are
@@ -408,15 +412,15 @@ typedef enum {
 typedef bool (*memmgr_choose)(const memmgr_block *candidate, const memmgr_block *best, size_t size,
                               void *ctx);
 
-// Where a growing pool gets memory. map returns `size` bytes aligned to 16, or NULL; unmap takes
-// back exactly what one map gave. They may be called with the pool's lock held, so they must not
+// Where a growing pool gets memory. They may be called with the pool's lock held, so they must not
 // call the pool.
 typedef struct {
-    void *(*map)(size_t size, void *ctx);
-    void (*unmap)(void *memory, size_t size, void *ctx);
-    void *ctx;
+    void *(*map)(size_t size, void *ctx);                // `size` bytes aligned to 16, or NULL
+    void (*unmap)(void *memory, size_t size, void *ctx); // takes back exactly what one map gave
+    void *ctx;                                           // handed to both
 } memmgr_source;
 
+// What a pool does beyond the plain: memmgr_pool_desc.flags, and some of them for memmgr_watch.
 enum {
     MEMMGR_POOL_LOCKED = 1u << 0, // may be shared between threads
     MEMMGR_POOL_FILL = 1u << 1,   // fresh blocks are filled with 0xCC, freed ones with 0xDD
@@ -432,7 +436,7 @@ typedef struct {
     const char *name;     // shown in reports and pictures; NULL: "pool". Not copied
     memmgr_fit fit;       // default MEMMGR_FIT_GOOD
     memmgr_choose choose; // with MEMMGR_FIT_CUSTOM
-    void *choose_ctx;
+    void *choose_ctx;     // handed to choose
     unsigned flags;       // MEMMGR_POOL_...
     size_t limit;         // bytes that a growing pool may take in all; 0: no limit
     memmgr_source source; // where growth comes from; zeroed: the operating system
@@ -445,14 +449,23 @@ typedef struct {
     uint64_t seed; // of the random ones: the same seed, the same failures
 } memmgr_faults;
 
+// How a heap is drawn.
 typedef enum {
-    MEMMGR_PICTURE_TEXT,
-    MEMMGR_PICTURE_SVG,
+    MEMMGR_PICTURE_TEXT, // 80 columns of ASCII
+    MEMMGR_PICTURE_SVG,  // a whole SVG document
     MEMMGR_PICTURE_COLOR // text with the colours of a terminal
 } memmgr_picture;
 
-typedef bool (*memmgr_visitor)(const memmgr_block *block, void *ctx); // false stops the walk
+// Shown one block at a time, live or free, by a walk: false stops it. The block is valid during the
+// call only.
+typedef bool (*memmgr_visitor)(const memmgr_block *block, void *ctx);
+
+// Takes `length` bytes of what is drawn or recorded, not terminated by a 0. A text comes in many
+// calls.
 typedef void (*memmgr_writer)(const char *text, size_t length, void *ctx);
+
+// Told of each misuse and leak: see memmgr_set_error_handler. The report is valid during the call
+// only.
 typedef void (*memmgr_error_handler)(const memmgr_report *report, void *ctx);
 
 // >>api
@@ -460,22 +473,28 @@ typedef void (*memmgr_error_handler)(const memmgr_report *report, void *ctx);
 // --- General purpose. Thread-safe.
 
 // Every block is aligned to 16 bytes; without the switch, as the C library aligns it. Failure is
-// NULL (and errno ENOMEM, where there is an errno), with nothing changed.
+// NULL (and errno ENOMEM, where there is an errno), with nothing changed but the count of failures.
+// Where a size overflows, that is such a failure. A NULL visitor or writer is reported as
+// MEMMGR_BAD_ARGUMENT, and nothing done. Cost, where nothing is said: up to 32 KiB some 20 to 40
+// instructions without a lock, as long as the thread has a block of that size; above it a lock and
+// a search whose cost does not depend on how much is live; now and then a call of the system.
 
 // `size` bytes, uninitialised. Size 0 gives a unique pointer that may be freed.
 MEMMGR_GENERAL void *memmgr_malloc(size_t size);
 
-// `count` times `size` bytes, all zero. A product that overflows is NULL.
+// `count` times `size` bytes, all zero; either of them 0: as size 0. A product that overflows is a
+// failure. Cost: as memmgr_malloc, and the filling.
 MEMMGR_GENERAL void *memmgr_calloc(size_t count, size_t size);
 
 // Resizes a block, keeping the first min(old, new) bytes; in place where there is room. ptr NULL:
 // as memmgr_malloc. Size 0 frees `ptr` and returns NULL where the C library of the platform does;
-// elsewhere it shrinks. On failure the block is intact. A pointer that is not a live block is
-// reported and NULL returned.
+// elsewhere it shrinks. On failure NULL, and the block is intact. A pointer that is not a live
+// block is reported and NULL returned. Cost: as memmgr_malloc and memmgr_free, and copying where it
+// moves.
 MEMMGR_GENERAL void *memmgr_realloc(void *ptr, size_t size);
 
-// As memmgr_malloc, at a multiple of `alignment`, a power of two (else it is reported, and NULL).
-// `size` need not be a multiple of it.
+// As memmgr_malloc, at a multiple of `alignment`, a power of two (else it is reported as
+// MEMMGR_BAD_ARGUMENT, and NULL). `size` need not be a multiple of it. Ends with memmgr_free.
 MEMMGR_API void *memmgr_aligned_alloc(size_t alignment, size_t size);
 
 // Frees a block. NULL does nothing. Anything that is not a live block is reported, and nothing is
@@ -486,17 +505,19 @@ MEMMGR_GENERAL void memmgr_free(void *ptr);
 MEMMGR_GENERAL void memmgr_free_sized(void *ptr, size_t size);
 
 // Bytes that may be used at `ptr`, at least what was asked for, and just that where the block is
-// watched; 0 for NULL. A pointer that is not a live block is reported, and 0 returned.
+// watched; 0 for NULL. A pointer that is not a live block is reported, and 0 returned. Cost:
+// constant.
 MEMMGR_API size_t memmgr_usable_size(const void *ptr);
 
 // A snapshot of the whole process. Without the switch: what the C library tells, else zeros. NULL
 // does nothing. Where calls are watched no other thread should be in one: `requested` is counted
-// block by block.
+// block by block. Cost: linear in the memory.
 MEMMGR_API void memmgr_stats_get(memmgr_stats *out);
 
 // Gives idle memory back to the operating system: what the calling thread keeps for itself, what
 // threads that have ended have left, and what nobody uses. Returns the bytes given back, where they
-// are known. Without a call most of it goes back after about a second, by the way.
+// are known. Without a call most of it goes back after about a second, by the way. Cost: linear in
+// the memory that nobody uses.
 MEMMGR_API size_t memmgr_trim(void);
 
 // Audits the general calls' memory, and the guards and the quarantine of blocks that are watched.
@@ -506,40 +527,45 @@ MEMMGR_API size_t memmgr_trim(void);
 MEMMGR_API memmgr_error memmgr_check(void);
 
 // Shows every live and every free block of the general calls, as memmgr_pool_walk. `visit` must
-// make no general call. Without the switch there is nothing to see: true.
+// make no general call; what other threads do meanwhile is seen in part. Returns whether it got to
+// the end. Without the switch there is nothing to see: true. Cost: linear in the memory.
 MEMMGR_API bool memmgr_walk(memmgr_visitor visit, void *ctx);
 
 // Draws them through `write`, which must make no general call: as memmgr_pool_draw.
 MEMMGR_API void memmgr_draw(memmgr_picture kind, memmgr_writer write, void *ctx);
 #ifndef MEMMGR_NO_STDIO
-// The statistics and the text picture, in colour on a terminal. out NULL: stdout.
+// Prints the statistics and the text picture, in colour on a terminal: as memmgr_draw. out NULL:
+// stdout. Not there with MEMMGR_NO_STDIO.
 MEMMGR_API void memmgr_print(FILE *out);
 #endif
 
 // Reports every live block as a leak: where they are tracked the 16 sites that hold most, one
 // report each; else 16 blocks one by one; and the rest as one report with a NULL pointer. To be
-// called at the end of a program, or at any time. Returns how many blocks there are. Cost: linear
-// in the memory, and 18 KiB of stack.
+// called at the end of a program, or at any time. Returns how many blocks there are; without the
+// switch 0. Cost: linear in the memory, and 18 KiB of stack.
 MEMMGR_API size_t memmgr_leaks(void);
 
 // From now on fresh blocks are filled with 0xCC and freed ones with 0xDD, or not any more. Slow; to
-// be called before there is a second thread.
+// be called before there is a second thread. Without the switch nothing is done.
 MEMMGR_API void memmgr_set_fill(bool fill);
 
 // Watches the general calls from now on, as a pool is with these flags: any of MEMMGR_POOL_FILL,
 // _TRACK, _GUARD, _QUARANTINE; 0: fresh blocks are as always. With MEMMGR_DEBUG those that it
 // stands for are always among them. To be called before there is a second
-// thread; blocks that were there before are not watched. Any other flag is reported. Without the
-// switch nothing is done. See "WHEN SOMETHING IS WRONG" in the manual.
+// thread; blocks that were there before are not watched. Any other flag is reported as
+// MEMMGR_BAD_ARGUMENT, and nothing done. Without the switch nothing is done. See "WHEN SOMETHING IS
+// WRONG" in the manual.
 MEMMGR_API void memmgr_watch(unsigned flags);
 
 // Makes general allocations fail on purpose, from now on: those of this thread, and of threads that
 // have not made a call yet. NULL: none any more. A realloc that is to grow is one allocation.
-// Failures are counted as such.
+// Failures are counted as such. Without the switch, and with MEMMGR_NO_WATCH, nothing is done.
 MEMMGR_API void memmgr_set_faults(const memmgr_faults *faults);
 
 // Runs `job` until it has met no failure: the first time its first allocation from `pool` fails
 // (NULL: its first general one), then its second, and so on. Returns how many runs had a failure.
+// job NULL is reported, and 0. Without the switch general allocations do not fail on purpose: one
+// run, and 0. With the switch and MEMMGR_NO_WATCH it is not run.
 MEMMGR_API size_t memmgr_fail_each(memmgr_pool *pool, void (*job)(void *ctx), void *ctx);
 
 // Records every allocation and free of general calls, and of pools with MEMMGR_POOL_TRACK, until
@@ -547,25 +573,36 @@ MEMMGR_API size_t memmgr_fail_each(memmgr_pool *pool, void (*job)(void *ctx), vo
 // and is handed some hundred bytes at a time. The format is described under "TRACES" in the manual.
 // To be called before there is a second thread. False, and reported: NULL, or a trace is under way.
 MEMMGR_API bool memmgr_trace_start(memmgr_writer write, void *ctx);
+
+// Ends the trace: what is not yet written is handed to its writer. Nothing when there is none.
 MEMMGR_API void memmgr_trace_stop(void);
 
-// The statistics as one JSON object, by size class: see memmgr_pool_json.
+// Writes the statistics as one JSON object, by size class: see memmgr_pool_json. `write` must make
+// no general call.
 MEMMGR_API void memmgr_json(memmgr_writer write, void *ctx);
 
 // The same calls with the place in the program that they are made from: `file` is not copied, and
 // must be there as long as its blocks, and memory that they lay in, may be reported; line 0: not
 // known. With MEMMGR_DEBUG the calls above are macros for these.
+
+// As memmgr_malloc, called from `file` and `line`.
 MEMMGR_GENERAL void *memmgr_malloc_at(size_t size, const char *file, int line);
+// As memmgr_calloc, called from `file` and `line`.
 MEMMGR_GENERAL void *memmgr_calloc_at(size_t count, size_t size, const char *file, int line);
+// As memmgr_realloc, called from `file` and `line`.
 MEMMGR_GENERAL void *memmgr_realloc_at(void *ptr, size_t size, const char *file, int line);
+// As memmgr_aligned_alloc, called from `file` and `line`.
 MEMMGR_API void *memmgr_aligned_alloc_at(size_t alignment, size_t size, const char *file, int line);
+// As memmgr_free, called from `file` and `line`.
 MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line);
+// As memmgr_usable_size, called from `file` and `line`.
 MEMMGR_API size_t memmgr_usable_size_at(const void *ptr, const char *file, int line);
 
 // --- Pools. One thread at a time, unless made with MEMMGR_POOL_LOCKED.
 
 // A NULL pool, or one in a buffer that has been destroyed, is reported as MEMMGR_BAD_ARGUMENT; the
-// call returns NULL, 0, false or that error.
+// call returns NULL, 0, false or that error. So is a NULL visitor or writer. A call that finds no
+// room returns NULL, and changes nothing but the count of failures.
 
 // Makes a pool inside `buffer`, of any alignment. desc NULL: the defaults. NULL when the buffer is
 // too small for one block (about 400 bytes), or, reported, NULL itself or the desc invalid. With
@@ -575,14 +612,16 @@ MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr
 
 // Makes a pool of at least `capacity` bytes, its own data among them, in memory that it takes from
 // desc->source (zeroed: the operating system). With MEMMGR_POOL_GROW it takes more when it is full,
-// up to desc->limit. NULL when the source has none, or the limit is less than the capacity.
+// up to desc->limit. desc NULL: the defaults. NULL when the source has none, or the limit is less
+// than the capacity; or, reported, when the desc is invalid. Cost: as memmgr_pool_init.
 MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_desc *desc);
 
 // Ends a pool and gives its memory back. Live blocks are reported as leaks, as memmgr_leaks does;
 // returns how many there were. NULL: 0. Cost: linear in the pool.
 MEMMGR_API size_t memmgr_pool_destroy(memmgr_pool *pool);
 
-// Frees every block at once. Cost: that of memmgr_pool_init.
+// Frees every block at once, and reports no leak. What the pool has grown by goes back to its
+// source. Cost: that of memmgr_pool_init.
 MEMMGR_API void memmgr_pool_reset(memmgr_pool *pool);
 
 // `size` bytes at a multiple of 16, uninitialised; size 0 gives a unique pointer. NULL when there
@@ -590,17 +629,19 @@ MEMMGR_API void memmgr_pool_reset(memmgr_pool *pool);
 // else linear in the pool.
 MEMMGR_API void *memmgr_pool_alloc(memmgr_pool *pool, size_t size);
 
-// As memmgr_pool_alloc for count * size bytes, all zero. An overflow is a failure.
+// As memmgr_pool_alloc for count * size bytes, all zero. An overflow is a failure. Cost: as
+// memmgr_pool_alloc, and the filling.
 MEMMGR_API void *memmgr_pool_calloc(memmgr_pool *pool, size_t count, size_t size);
 
-// As memmgr_pool_alloc, at a multiple of `alignment`, a power of two (else it is reported, and
-// NULL).
+// As memmgr_pool_alloc, at a multiple of `alignment`, a power of two (else it is reported as
+// MEMMGR_BAD_ARGUMENT, and NULL).
 MEMMGR_API void *memmgr_pool_aligned_alloc(memmgr_pool *pool, size_t alignment, size_t size);
 
 // Resizes a block: shrinks it in place; grows it in place where there is room, or moves it (small
 // ones may move where there is room, too). ptr NULL: as memmgr_pool_alloc.
 // Size 0 shrinks to the smallest block. On failure NULL, and the block is intact. A pointer that is
-// not a live block of this pool is reported and NULL returned.
+// not a live block of this pool is reported and NULL returned. Cost: as memmgr_pool_alloc, and
+// copying where it moves.
 MEMMGR_API void *memmgr_pool_realloc(memmgr_pool *pool, void *ptr, size_t size);
 
 // Frees a block. NULL: MEMMGR_OK, nothing done. Anything that is not a live block of this pool is
@@ -608,11 +649,11 @@ MEMMGR_API void *memmgr_pool_realloc(memmgr_pool *pool, void *ptr, size_t size);
 MEMMGR_API memmgr_error memmgr_pool_free(memmgr_pool *pool, void *ptr);
 
 // Bytes that may be used at `ptr`; 0 for NULL. A pointer that is not a live block of this pool is
-// reported; 0.
+// reported; 0. Cost: constant.
 MEMMGR_API size_t memmgr_pool_usable_size(const memmgr_pool *pool, const void *ptr);
 
-// Is `ptr` the start of a live block of this pool? Reports nothing about the pointer. Cost:
-// constant; without the switch linear.
+// Is `ptr` the start of a live block of this pool? NULL is not. Reports nothing about the pointer.
+// Cost: constant; without the switch linear.
 MEMMGR_API bool memmgr_pool_owns(const memmgr_pool *pool, const void *ptr);
 
 // A snapshot. What classes keep is merged first, so that this is a change to the pool: not for two
@@ -620,11 +661,14 @@ MEMMGR_API bool memmgr_pool_owns(const memmgr_pool *pool, const void *ptr);
 // than good fit linear in the pool. `out` NULL does nothing.
 MEMMGR_API void memmgr_pool_stats(const memmgr_pool *pool, memmgr_stats *out);
 
-// Two of its numbers. Cost: constant, but for what is in quarantine.
+// Bytes in live blocks: memmgr_stats.used. Cost: constant, but for what is in quarantine.
 MEMMGR_API size_t memmgr_pool_bytes_used(const memmgr_pool *pool);
+
+// Bytes that can still be handed out: memmgr_stats.free. Cost: constant.
 MEMMGR_API size_t memmgr_pool_bytes_free(const memmgr_pool *pool);
 
-// A request of this size succeeds now, at default alignment. As memmgr_pool_stats.
+// Bytes: a request of this size succeeds now, at default alignment; 0: none does. A change to the
+// pool, at the same cost, as memmgr_pool_stats.
 MEMMGR_API size_t memmgr_pool_largest_free(const memmgr_pool *pool);
 
 // Audits everything the pool knows about itself, and its watched blocks: as memmgr_check. Cost:
@@ -632,41 +676,53 @@ MEMMGR_API size_t memmgr_pool_largest_free(const memmgr_pool *pool);
 MEMMGR_API memmgr_error memmgr_pool_check(const memmgr_pool *pool);
 
 // Shows every live and every free block in address order until `visit` returns false. Returns
-// whether it got to the end. `visit` must not call the pool. As memmgr_pool_stats.
+// whether it got to the end. `visit` must not call the pool. A change to the pool, as
+// memmgr_pool_stats. Cost: linear in the pool.
 MEMMGR_API bool memmgr_pool_walk(const memmgr_pool *pool, memmgr_visitor visit, void *ctx);
 
 // Draws the pool through `write`, called many times, which must not call the pool: a text picture
 // 80 columns wide, or a whole SVG document. In the map a letter stands for a block's size where it
 // begins, and = where it goes on; the legend below it says the rest. Where blocks are tracked the
-// sites that hold most are told, too.
+// sites that hold most are told, too. A change to the pool, as memmgr_pool_stats. Cost: linear in
+// the pool.
 MEMMGR_API void memmgr_pool_draw(const memmgr_pool *pool, memmgr_picture kind, memmgr_writer write,
                                  void *ctx);
 #ifndef MEMMGR_NO_STDIO
-// The statistics and the text picture, in colour on a terminal. out NULL: stdout.
+// Prints the statistics and the text picture, in colour on a terminal: as memmgr_pool_draw. out
+// NULL: stdout. Not there with MEMMGR_NO_STDIO.
 MEMMGR_API void memmgr_pool_print(const memmgr_pool *pool, FILE *out);
 #endif
 
-// The pool's statistics as one JSON object: the numbers of memmgr_stats by their names, the live
-// blocks by powers of two, and where blocks are tracked the sites that hold most. Through `write`,
-// as memmgr_pool_draw.
+// Writes the pool's statistics as one JSON object: the numbers of memmgr_stats by their names, the
+// live blocks by powers of two, and where blocks are tracked the sites that hold most. Through
+// `write`, as memmgr_pool_draw.
 MEMMGR_API void memmgr_pool_json(const memmgr_pool *pool, memmgr_writer write, void *ctx);
 
-// Reports what is live now as leaks, as memmgr_pool_destroy does; returns how many blocks.
+// Reports what is live now as leaks, as memmgr_pool_destroy does, and frees nothing; returns how
+// many blocks there are. Cost: linear in the pool.
 MEMMGR_API size_t memmgr_pool_leaks(const memmgr_pool *pool);
 
-// Makes allocations from this pool fail on purpose: see memmgr_set_faults.
+// Makes allocations from this pool fail on purpose: see memmgr_set_faults. NULL faults: none any
+// more.
 MEMMGR_API void memmgr_pool_set_faults(memmgr_pool *pool, const memmgr_faults *faults);
 
-// The same calls with the place that they are made from: see memmgr_malloc_at.
+// The same calls with the place that they are made from, as those for general calls.
+
+// As memmgr_pool_alloc, called from `file` and `line`.
 MEMMGR_API void *memmgr_pool_alloc_at(memmgr_pool *pool, size_t size, const char *file, int line);
+// As memmgr_pool_calloc, called from `file` and `line`.
 MEMMGR_API void *memmgr_pool_calloc_at(memmgr_pool *pool, size_t count, size_t size,
                                        const char *file, int line);
+// As memmgr_pool_aligned_alloc, called from `file` and `line`.
 MEMMGR_API void *memmgr_pool_aligned_alloc_at(memmgr_pool *pool, size_t alignment, size_t size,
                                               const char *file, int line);
+// As memmgr_pool_realloc, called from `file` and `line`.
 MEMMGR_API void *memmgr_pool_realloc_at(memmgr_pool *pool, void *ptr, size_t size, const char *file,
                                         int line);
+// As memmgr_pool_free, called from `file` and `line`.
 MEMMGR_API memmgr_error memmgr_pool_free_at(memmgr_pool *pool, void *ptr, const char *file,
                                             int line);
+// As memmgr_pool_usable_size, called from `file` and `line`.
 MEMMGR_API size_t memmgr_pool_usable_size_at(const memmgr_pool *pool, const void *ptr,
                                              const char *file, int line);
 
@@ -680,11 +736,14 @@ MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block);
 
 // Called for every misuse and leak, without locks held, from whichever thread found it; it may call
 // memmgr, but not end the pool that it is told about. NULL restores the default, which writes one
-// line to stderr. Set it before other threads start.
+// line to stderr, where there is one. Set it before other threads start.
 MEMMGR_API void memmgr_set_error_handler(memmgr_error_handler handler, void *ctx);
 
-MEMMGR_API const char *memmgr_error_name(memmgr_error error); // "MEMMGR_DOUBLE_FREE"; never NULL
-MEMMGR_API const char *memmgr_error_text(memmgr_error error); // a sentence; never NULL
+// The name of an error, such as "MEMMGR_DOUBLE_FREE"; never NULL. From any thread. Cost: constant.
+MEMMGR_API const char *memmgr_error_name(memmgr_error error);
+
+// What an error means, in a sentence; never NULL. From any thread. Cost: constant.
+MEMMGR_API const char *memmgr_error_text(memmgr_error error);
 
 #ifndef USE_MEMORY_MGR
 MEMMGR_GENERAL void *memmgr_malloc(size_t size) { return malloc(size); }

@@ -46,7 +46,7 @@ while read -r place target; do
     *)
         case $file in */*) path=${file%/*}/$path ;; esac
         # a/b/../c is a/c
-        path=$(echo "$path" | sed -e ':a' -e 's,[^/.][^/]*/\.\./,,;ta' -e 's,^\./,,' -e 's,/$,,')
+        path=$(echo "$path" | sed -e ':a' -e 's,[^/]*[^/.][^/]*/\.\./,,;ta' -e 's,^\./,,' -e 's,/$,,')
         ;;
     esac
     if [ ! -e "$path" ]; then
