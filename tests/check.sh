@@ -32,6 +32,7 @@ lint             script sh tests/lint.sh
 soak             script sh tests/soak/run.sh
 header           script sh tests/check_header.sh
 examples         script sh examples/run.sh
+hooks            script sh tests/hooks.sh
 windows          windows
 aarch64          cross aarch64-linux-gnu qemu-aarch64-static
 aarch64-64k      cross aarch64-linux-gnu qemu-aarch64-static -p 65536

@@ -79,7 +79,7 @@ text_is_kept() {
         case $file in *.svg) continue ;; esac # written by a program
         grep -n '[[:blank:]]$' "$file" | sed "s|^|$file: a trailing blank: |"
         case $file in
-        Makefile | *.md) continue ;;
+        Makefile | */Makefile | *.md) continue ;;
         tests/preload/run.sh) continue ;; # holds a Makefile
         esac
         grep -n "$(printf '\t')" "$file" | sed "s|^|$file: a tab: |"
@@ -267,7 +267,9 @@ section_tidy() {
     quiet tidy.header.on tidy_each '' "-std=c11 $on" "$out/header.c"
     quiet tidy.header.c++ tidy_each "$no_analyzer" "-std=c++11 $on" "$out/header.cpp"
     quiet tidy.examples tidy_each "$no_analyzer" "-std=gnu11 -I. $on" \
-        $(find examples -name '*.c' ! -name preload.c)
+        $(find examples -name '*.c' ! -name preload.c ! -path '*/migration/*' ! -path '*/hooks/*')
+    quiet tidy.migration tidy_each "$no_analyzer" \
+        "-std=gnu11 -I. -Iexamples/migration -Itests/migration $on" examples/migration/*.c
     # It defines functions of libc, whose headers name the parameters __nmemb and the like.
     quiet tidy.preload tidy_each "$no_analyzer,-readability-inconsistent-declaration-parameter-name" \
         "-std=gnu11 -I. $on" examples/preload/preload.c
