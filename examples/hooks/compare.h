@@ -165,12 +165,12 @@ static inline bool check_clean(const char *name, const outcome *out) {
 }
 
 static inline void compare_head(void) {
-    printf("%-14s %9s %9s %6s   %10s %10s   %10s\n", "", "libc ms", "memmgr ms", "ratio",
+    printf("%-15s %9s %9s %6s   %10s %10s   %10s\n", "", "libc ms", "memmgr ms", "ratio",
            "libc KiB", "memmgr KiB", "live KiB");
 }
 
 static inline void compare_row(const char *name, const outcome *own, const outcome *ours) {
-    printf("%-14s %9.1f %9.1f %6.2f   %10zu %10zu   %10zu\n", name, own->seconds * 1e3,
+    printf("%-15s %9.1f %9.1f %6.2f   %10zu %10zu   %10zu\n", name, own->seconds * 1e3,
            ours->seconds * 1e3, own->seconds > 0 ? ours->seconds / own->seconds : 1.0,
            own->grown / 1024, ours->grown / 1024, ours->peak_used / 1024);
 }
