@@ -8,12 +8,14 @@
 
 #include "inputs.h"
 
+#if defined(HAVE_LIBXML2) || defined(HAVE_CURL)
 // For libraries that want a strdup, too.
 static inline char *general_strdup(const char *text) {
     size_t size = strlen(text) + 1;
     char *copy = (char *)memmgr_malloc(size);
     return copy ? (char *)memcpy(copy, text, size) : NULL;
 }
+#endif
 
 // --- expat ---------------------------------------------------------------------------------------
 #ifdef HAVE_EXPAT

@@ -6,12 +6,14 @@
 
 #include "inputs.h"
 
+#if defined(HAVE_ZLIB) || defined(HAVE_BZIP2) || defined(HAVE_LZMA)
 // `count` times `size` bytes, for hooks that hand over two numbers. NULL when the product is too
 // large for a size_t, as it may be where a size_t has 32 bits.
 static inline void *pool_array(memmgr_pool *pool, size_t count, size_t size) {
     if (size != 0 && count > SIZE_MAX / size) return NULL;
     return memmgr_pool_alloc(pool, count * size);
 }
+#endif
 
 // Every work below runs on the library's own malloc where `pool` is NULL. It returns a hash of its
 // results, 0 when it failed. With `finish` false it does not take down what it built.
