@@ -114,6 +114,7 @@ compile()
 {
     program=$1 variant=$2 compiler=$3
     shift 3
+    link=
     eval "link=\$link_$program"
     case $program in
     containers) set -- -std=c++17 $CXXFLAGS "$@" examples/hooks/containers.cpp ;;
@@ -123,12 +124,12 @@ compile()
         >"$out/$program$variant.build" 2>&1
 }
 
-# run_one name program variant
+# run_one name program variant [argument]
 run_one()
 {
     log=$out/$1$3.log
     case $2 in
-    pools | general) set -- "$@" "$1" ;;
+    pools | general) set -- "$1" "$2" "$3" "$1" ;;
     esac
     if [ ! -x "$out/$2$3" ]; then
         fails "$1$3" "$out/$2$3.build"
@@ -233,6 +234,19 @@ if $CC $sanitizers -o "$out/works" "$out/works.c" >/dev/null 2>&1 && "$out/works
 else
     skip sanitizers "$CC has none"
 fi
+
+# Threads that share a pool.
+case " $programs " in
+*' sqlite '*)
+    if $CC -fsanitize=thread -o "$out/works" "$out/works.c" >/dev/null 2>&1 && "$out/works"; then
+        rm -f "$out/sqlite.tsan"
+        compile sqlite .tsan "$CC" -DUSE_MEMORY_MGR -O1 -g -fsanitize=thread
+        run_one sqlite sqlite .tsan threads
+    else
+        skip sqlite.tsan "$CC has no thread sanitizer"
+    fi
+    ;;
+esac
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
