@@ -15,7 +15,6 @@ namespace memmgr {
 // What a plain call is aligned to. Beyond that it is asked for.
 constexpr std::size_t plain_alignment = alignof(std::max_align_t);
 
-// General calls. May be shared by threads; any such resource frees what another one allocated.
 inline void *general_allocate(std::size_t bytes, std::size_t alignment) {
     void *block = alignment <= plain_alignment ? memmgr_malloc(bytes)
                                                : memmgr_aligned_alloc(alignment, bytes);
@@ -38,6 +37,7 @@ template <typename T> std::size_t bytes_of(std::size_t count) {
 
 // --- std::pmr ------------------------------------------------------------------------------------
 
+// May be shared by threads; any such resource frees what another one allocated.
 class general_resource : public std::pmr::memory_resource {
     void *do_allocate(std::size_t bytes, std::size_t alignment) override {
         return general_allocate(bytes, alignment);
