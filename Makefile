@@ -39,6 +39,9 @@ test: ## all tests, then all examples, with the switch on and off
 examples: ## only the examples
 	$(TOOLS) sh examples/run.sh
 
+hooks: ## real libraries on memmgr: Lua, SQLite, zlib and more, compared with their own malloc
+	$(TOOLS) sh tests/hooks.sh
+
 preload: ## build/libmemmgr.so: memmgr for any program, by LD_PRELOAD
 	@mkdir -p build
 	$(CC) $(CFLAGS) -Wall -Wextra -fPIC -shared -fno-builtin -fvisibility=hidden \
@@ -93,8 +96,8 @@ clean: ## remove build/
 
 format: ## clang-format every source in place, if it is there
 	@if command -v clang-format >/dev/null; then \
-	    find memmgr.h examples tests -name '*.[ch]' -o -name '*.cpp' | xargs clang-format -i; \
+	    find memmgr.h examples tests -name '*.[ch]' -o -name '*.[ch]pp' | xargs clang-format -i; \
 	else echo 'clang-format is not installed: nothing done'; fi
 
-.PHONY: help demo test examples preload replay check cover prove lint fuzz mutate soak bench
+.PHONY: help demo test examples hooks preload replay check cover prove lint fuzz mutate soak bench
 .PHONY: docs install uninstall clean format

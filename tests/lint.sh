@@ -89,7 +89,7 @@ text_is_kept() {
 section_text() {
     quiet text text_is_kept
     if has clang-format; then
-        quiet format sh -c "find memmgr.h examples tests -name '*.[ch]' -o -name '*.cpp' |
+        quiet format sh -c "find memmgr.h examples tests -name '*.[ch]' -o -name '*.[ch]pp' |
             xargs clang-format -n -Werror"
     else
         skip format 'no clang-format'
