@@ -438,7 +438,7 @@ typedef struct {
     memmgr_choose choose; // with MEMMGR_FIT_CUSTOM
     void *choose_ctx;     // handed to choose
     unsigned flags;       // MEMMGR_POOL_...
-    size_t limit;         // bytes that a growing pool may take in all; 0: no limit
+    size_t limit;         // bytes that a growing pool may take in all, as capacity; 0: no limit
     memmgr_source source; // where growth comes from; zeroed: the operating system
 } memmgr_pool_desc;
 
@@ -611,9 +611,10 @@ MEMMGR_API size_t memmgr_usable_size_at(const void *ptr, const char *file, int l
 MEMMGR_API memmgr_pool *memmgr_pool_init(void *buffer, size_t size, const memmgr_pool_desc *desc);
 
 // Makes a pool of at least `capacity` bytes, its own data among them, in memory that it takes from
-// desc->source (zeroed: the operating system). With MEMMGR_POOL_GROW it takes more when it is full,
-// up to desc->limit. desc NULL: the defaults. NULL when the source has none, or the limit is less
-// than the capacity; or, reported, when the desc is invalid. Cost: as memmgr_pool_init.
+// desc->source (zeroed: the operating system, in whole pages). With MEMMGR_POOL_GROW it takes more
+// when it is full, up to desc->limit. desc NULL: the defaults. NULL when the source has none, or
+// the limit is less than the capacity; or, reported, when the desc is invalid. Cost: as
+// memmgr_pool_init.
 MEMMGR_API memmgr_pool *memmgr_pool_create(size_t capacity, const memmgr_pool_desc *desc);
 
 // Ends a pool and gives its memory back. Live blocks are reported as leaks, as memmgr_leaks does;
@@ -4652,7 +4653,8 @@ MMI_FN size_t mmi_pool_create_size(size_t capacity, const memmgr_pool_desc *desc
 MMI_FN memmgr_pool *mmi_pool_create(size_t capacity, const memmgr_pool_desc *desc) {
     size_t size = mmi_pool_create_size(capacity, desc);
     bool limited = (desc->flags & MEMMGR_POOL_GROW) && desc->limit != 0;
-    if (size == 0 || (limited && size > desc->limit)) return NULL;
+    if (size == 0) return NULL;
+    if (limited && size - mmi_pool_map_unit(desc) >= desc->limit) return NULL; // rounded up, too
     void *memory = mmi_pool_map(desc, size);
     if (!memory) return NULL;
     return mmi_pool_make(memory, size, desc, !desc->source.map, true);

@@ -600,7 +600,34 @@ static void test_grow_serves_every_size(void) {
 #endif
 }
 
+// A limit that is no whole number of pages is for as many pages as such a capacity.
+static void test_grow_limit_is_the_capacity(void) {
+    memmgr_pool_desc desc = desc_of(MEMMGR_FIT_GOOD, MEMMGR_POOL_GROW);
+    reports_start();
+    for (size_t capacity = 1000; capacity < 300000; capacity = capacity * 2 + 1) {
+        memmgr_stats stats;
+        desc.limit = capacity;
+        memmgr_pool *pool = memmgr_pool_create(capacity, &desc);
+        REQUIRE(pool != NULL);
+        while (memmgr_pool_alloc(pool, 100))
+            ;
+        memmgr_pool_stats(pool, &stats);
+        CHECK(stats.live_blocks > 0 && stats.capacity >= capacity);
+        CHECK(stats.capacity < capacity + 65536); // of pages
+        memmgr_pool_reset(pool);
+        CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    }
+    desc.limit = 8191;
+    CHECK(memmgr_pool_create(100000, &desc) == NULL);
+    desc.limit = SIZE_MAX;
+    memmgr_pool *pool = memmgr_pool_create(100000, &desc);
+    REQUIRE(pool != NULL);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+    CHECK_SILENT();
+}
+
 static const test_case tests[] = {
+    TEST(test_grow_limit_is_the_capacity),
     TEST(test_grow_source_fails_at_every_call),
     TEST(test_grow_table_but_no_segment),
     TEST(test_grow_source_misaligned),
