@@ -170,10 +170,27 @@ static void test_libc_audit(void) {
     buffer_drop(&buffer);
 }
 
+static void test_libc_smallest_buffer(void) {
+    static _Alignas(16) unsigned char memory[512];
+    size_t least = sizeof(memmgr_pool) + 16;
+    REQUIRE(least < sizeof memory);
+    CHECK(memmgr_pool_init(memory, least - 1, NULL) == NULL);
+    memmgr_pool *pool = memmgr_pool_init(memory, least, NULL);
+    REQUIRE(pool != NULL);
+    void *block = memmgr_pool_alloc(pool, 16);
+    CHECK(block != NULL && memmgr_pool_alloc(pool, 1) == NULL);
+    CHECK_EQUAL(memmgr_pool_free(pool, block), MEMMGR_OK);
+    CHECK_EQUAL(memmgr_pool_destroy(pool), 0);
+}
+
 static const test_case tests[] = {
-    TEST(test_libc_general_calls),  TEST(test_libc_bad_fits),
-    TEST(test_libc_sizes),          TEST(test_libc_aligned_block_without_room),
-    TEST(test_libc_destroyed_pool), TEST(test_libc_source_without_unmap),
+    TEST(test_libc_smallest_buffer),
+    TEST(test_libc_general_calls),
+    TEST(test_libc_bad_fits),
+    TEST(test_libc_sizes),
+    TEST(test_libc_aligned_block_without_room),
+    TEST(test_libc_destroyed_pool),
+    TEST(test_libc_source_without_unmap),
     TEST(test_libc_audit),
 };
 

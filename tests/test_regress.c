@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@ static atomic_bool lingers; // where memory was unmapped, so that who still uses
 
 // What is mapped begins where the test says, and what lies behind it must not be touched.
 static void *ending_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset) {
+    if (file != -1) abort(); // as some systems want it of memory without a file
     if (size > most_at_once || size > most_in_all - atomic_load(&mapped)) {
         errno = ENOMEM;
         return MAP_FAILED;
@@ -363,11 +365,31 @@ static void first_work(void *ctx) {
 
 static void test_regress_lock_from_before(void) { in_silent_child(first_work, NULL); }
 
+// --- What was never used -------------------------------------------------------------------------
+
+static bool whole_granules(const memmgr_block *block, void *ctx) {
+    CHECK(block->size != 0 && block->size % 16 == 0);
+    ++*(size_t *)ctx;
+    return true;
+}
+
+// Behind the last large block there is nothing to show.
+static void unused_work(void *ctx) {
+    size_t shown = 0;
+    (void)ctx;
+    CHECK(kept(memmgr_malloc(100000)) != NULL);
+    CHECK(memmgr_walk(whole_granules, &shown));
+    CHECK(shown > 0);
+}
+
+static void test_regress_walk_of_the_unused(void) { in_silent_child(unused_work, NULL); }
+
 static const test_case tests[] = {
     TEST(test_regress_arena_added_anew),       TEST(test_regress_fork_with_slab_in_old_list),
     TEST(test_regress_end_among_large_calls),  TEST(test_regress_empty_behind_another),
     TEST(test_regress_free_into_an_idle_unit), TEST(test_regress_lock_from_before),
-    TEST(test_regress_all_parked_heaps),       TEST(test_regress_fill_of_moved_blocks),
+    TEST(test_regress_walk_of_the_unused),     TEST(test_regress_all_parked_heaps),
+    TEST(test_regress_fill_of_moved_blocks),
 };
 
 int main(int argc, char **argv) { return TEST_MAIN(tests, argc, argv); }
