@@ -317,18 +317,25 @@ extern "C" {
 #endif
 
 // Files with and without the switch do not link: each refers to a name that only an implementation
-// with the same setting defines.
+// with the same setting defines. Linkers that drop what nobody uses (--gc-sections) drop that, too;
+// so pools without the switch have other names for the linker.
 #ifdef USE_MEMORY_MGR
-#define MEMMGR_LINK memmgr_error_some_files_define_USE_MEMORY_MGR_and_the_implementation_does_not
+#define MEMMGR_LINK memmgr_error_no_file_has_MEMMGR_IMPLEMENTATION_and_USE_MEMORY_MGR
 #else
-#define MEMMGR_LINK memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files_do_not
+#define MEMMGR_LINK memmgr_error_no_file_has_MEMMGR_IMPLEMENTATION_without_USE_MEMORY_MGR
 #endif
 #if !defined(MEMMGR_STATIC)
-extern const char MEMMGR_LINK;
+#if defined(__PRAGMA_REDEFINE_EXTNAME) && !defined(USE_MEMORY_MGR)
+#pragma redefine_extname memmgr_pool_init memmgr_pool_init_without_USE_MEMORY_MGR
+#pragma redefine_extname memmgr_pool_create memmgr_pool_create_without_USE_MEMORY_MGR
+#endif
+MEMMGR_API const char MEMMGR_LINK;
+#if !(defined(_WIN32) && !defined(__cplusplus)) // a DLL's name is no constant in C
 #if defined(__GNUC__) || defined(__clang__)
 __attribute__((used))
 #endif
 static const char *const memmgr_link = &MEMMGR_LINK;
+#endif
 #endif
 
 // >>types
@@ -928,6 +935,14 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #if __has_feature(address_sanitizer)
 #define MMI_HAS_ASAN 1
 #endif
+#if __has_feature(memory_sanitizer) || __has_feature(hwaddress_sanitizer)
+#define MMI_HAS_OTHER_SANITIZER 1
+#endif
+#endif
+#if defined(MMI_HAS_ASAN) || defined(MMI_HAS_OTHER_SANITIZER) || MMI_TSAN
+#define MMI_SANITIZER 1
+#else
+#define MMI_SANITIZER 0
 #endif
 #if defined(MMI_HAS_ASAN) && MMI_WATCH && !defined(MEMMGR_NO_TOOLS)
 #define MMI_ASAN 1
@@ -954,6 +969,7 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 
 #if MMI_POSIX
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <time.h>
@@ -2005,6 +2021,7 @@ typedef struct {
 #define MMI_PARKED_MOST SIZE_MAX
 #define MMI_PARKED_ASKED ((size_t)16) // parked heaps that are asked for a slab
 #define MMI_IDLE_MILLISECONDS 1000u   // after which idle memory goes back to the system
+#define MMI_PURGED_UNITS ((size_t)64) // given back at once
 #define MMI_VISIT_BLOCKS 1024u        // a heap looks after it when it has taken so many more
 
 MMI_STATIC_ASSERT(sizeof(mmi_slab) == 128);
@@ -2088,10 +2105,11 @@ MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
     for (size_t done = 0; done < size;) {
         char *at = (char *)memory + done;
         size_t part = size - done < most ? size - done : most;
-        if (mincore(at, part, resident) == 0)
-            for (size_t i = 0; i < part / page; i++)
-                held += (resident[i] & 1u) ? page : 0;
-        (void)madvise(at, part, MADV_DONTNEED);
+        size_t before = held;
+        bool known = mincore(at, part, resident) == 0;
+        for (size_t i = 0; known && i < part / page; i++)
+            held += (resident[i] & 1u) ? page : 0;
+        if (!known || held != before) (void)madvise(at, part, MADV_DONTNEED);
         done += part;
     }
     errno = error;
@@ -2134,7 +2152,15 @@ MMI_FN bool mmi_os_shows_colours(int file) {
 }
 
 MMI_FN void mmi_os_abort(void) { abort(); }
-MMI_FN void mmi_os_yield(void) { (void)sched_yield(); }
+
+MMI_FN void mmi_os_yield(bool longer) {
+    int error = errno;
+    if (longer)
+        (void)poll(NULL, 0, 1); // a millisecond
+    else
+        (void)sched_yield();
+    errno = error;
+}
 
 MMI_FN uint32_t mmi_os_clock(void) {
     struct timespec now = {0, 0};
@@ -2224,7 +2250,12 @@ MMI_FN bool mmi_os_shows_colours(int file) {
 }
 
 MMI_FN void mmi_os_abort(void) { abort(); }
-MMI_FN void mmi_os_yield(void) { (void)SwitchToThread(); }
+MMI_FN void mmi_os_yield(bool longer) {
+    if (longer)
+        Sleep(1);
+    else
+        (void)SwitchToThread();
+}
 MMI_FN uint32_t mmi_os_clock(void) { return (uint32_t)GetTickCount(); }
 MMI_FN uint64_t mmi_os_nanoseconds(void) {
     LARGE_INTEGER now, second;
@@ -2324,7 +2355,7 @@ MMI_FN bool mmi_os_shows_colours(int file) {
     return false;
 }
 MMI_FN void mmi_os_abort(void) { abort(); }
-MMI_FN void mmi_os_yield(void) {}
+MMI_FN void mmi_os_yield(bool longer) { (void)longer; }
 MMI_FN uint64_t mmi_os_nanoseconds(void) {
     struct timespec now = {0, 0};
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -2366,7 +2397,7 @@ MMI_FN void mmi_os_abort(void) {
     for (;;) {
     }
 }
-MMI_FN void mmi_os_yield(void) {}
+MMI_FN void mmi_os_yield(bool longer) { (void)longer; }
 MMI_FN uint64_t mmi_os_nanoseconds(void) { return 0; }
 MMI_FN void mmi_os_at_exit(void (*end)(void)) { (void)end; }
 
@@ -2406,11 +2437,12 @@ MMI_FN void mmi_lock_release(mmi_lock *lock) {
 }
 #elif MMI_THREADS
 
-// Test and test-and-set, giving the processor away while another thread holds it.
+// Test and test-and-set, giving the processor away while another thread holds it; and after a while
+// for longer, for that may be a thread of lower priority, which a yield alone would never let run.
 MMI_COLD void mmi_lock_wait(mmi_lock *lock) {
     do {
         for (unsigned spins = 0; mmi_atomic_load(&lock->held); spins++)
-            if (spins >= 64) mmi_os_yield();
+            if (spins >= 64) mmi_os_yield(spins >= 512);
         MMI_PAUSE("lock is free");
     } while (mmi_atomic_exchange(&lock->held, 1));
 }
@@ -4377,7 +4409,7 @@ MMI_FN size_t mmi_pool_growth(const memmgr_pool *pool, size_t least) {
 // Is there a run that the request fits into? Then it was the user's strategy that refused it.
 MMI_FN bool mmi_pool_was_refused(const memmgr_pool *pool, const mmi_request *want) {
     memmgr_pool_desc first = pool->desc;
-    mmi_found found;
+    mmi_found found = {NULL, {0, 0}, 0};
     first.fit = MEMMGR_FIT_FIRST;
     found.segment = NULL;
     for (uint32_t i = 0; i < pool->segment_count && !found.segment; i++)
@@ -4468,7 +4500,7 @@ MMI_INLINE void mmi_pool_count_out(memmgr_pool *pool, uint32_t length) {
 
 // A block by search: in the runs, then with the kept blocks merged into them, then in more memory.
 MMI_COLD void *mmi_pool_alloc_searched(memmgr_pool *pool, const mmi_request *want) {
-    mmi_found found;
+    mmi_found found = {NULL, {0, 0}, 0};
     if (!mmi_pool_search(pool, want, &found) &&
         !(mmi_pool_flush(pool) && mmi_pool_search(pool, want, &found)) &&
         !(mmi_pool_grow(pool, want) && mmi_pool_search(pool, want, &found))) {
@@ -4562,7 +4594,7 @@ MMI_FN bool mmi_pool_resize(memmgr_pool *pool, const mmi_live *block, uint32_t l
 // next realloc finds room behind it; any other where a new block lies.
 MMI_FN void *mmi_pool_alloc_roomy(memmgr_pool *pool, uint32_t length, size_t size) {
     mmi_request want = {length * 2, MMI_GRANULE, size};
-    mmi_found found;
+    mmi_found found = {NULL, {0, 0}, 0};
     bool large = length > MMI_ENTRY_GRANULES && length < MMI_GRANULES_MAX / 2;
     if (!large || !mmi_pool_is_good(pool) || !mmi_pool_search(pool, &want, &found))
         return mmi_pool_alloc(pool, MMI_GRANULE, size);
@@ -4653,8 +4685,10 @@ MMI_FN size_t mmi_pool_create_size(size_t capacity, const memmgr_pool_desc *desc
 MMI_FN memmgr_pool *mmi_pool_create(size_t capacity, const memmgr_pool_desc *desc) {
     size_t size = mmi_pool_create_size(capacity, desc);
     bool limited = (desc->flags & MEMMGR_POOL_GROW) && desc->limit != 0;
-    if (size == 0) return NULL;
-    if (limited && size - mmi_pool_map_unit(desc) >= desc->limit) return NULL; // rounded up, too
+    if (size == 0 || (limited && capacity > desc->limit)) return NULL;
+    // Of the system's pages the last may be more than the limit; a source never gives more.
+    if (limited && size > desc->limit && (desc->source.map || size - capacity >= mmi_os_page()))
+        return NULL;
     void *memory = mmi_pool_map(desc, size);
     if (!memory) return NULL;
     return mmi_pool_make(memory, size, desc, !desc->source.map, true);
@@ -4689,18 +4723,26 @@ MMI_FN void mmi_pool_end(memmgr_pool *pool) {
     }
 }
 
-// Gives the whole pages of a free run back. Bytes.
-MMI_FN size_t mmi_pool_purge(const mmi_segment *segment, mmi_run run, size_t page) {
+#define MMI_PURGED_BYTES ((size_t)4 << 20) // given back at once: less than a millisecond
+
+// Gives the whole pages of a free run back, until it is more than `most`. Bytes.
+MMI_FN size_t mmi_pool_purge(const mmi_segment *segment, mmi_run run, size_t page, size_t most) {
     uintptr_t start = (uintptr_t)mmi_segment_address(segment, run.at);
     uintptr_t end = start + ((uintptr_t)run.length << MMI_GRANULE_SHIFT);
+    size_t given = 0;
     start = mmi_align_up(start, page);
     end &= ~(uintptr_t)(page - 1);
-    return start < end ? mmi_os_purge((void *)start, end - start) : 0;
+    for (size_t part; start < end && given < most; start += part) {
+        part = end - start < MMI_PURGED_BYTES ? end - start : MMI_PURGED_BYTES;
+        given += mmi_os_purge((void *)start, part);
+    }
+    return given;
 }
 
 // Gives back the idle pages among the first `end` granules of a segment, all but the first `keep`
-// idle granules. Bytes.
-MMI_FN size_t mmi_pool_purge_segment(const mmi_segment *segment, uint32_t end, size_t keep) {
+// idle granules, until it is more than `most`. Bytes.
+MMI_FN size_t mmi_pool_purge_segment(const mmi_segment *segment, uint32_t end, size_t keep,
+                                     size_t most) {
     const mmi_entry *map = mmi_map_of(segment);
     size_t given = 0, page = mmi_os_page();
     unsigned code = mmi_index_code((uint32_t)(page >> MMI_GRANULE_SHIFT));
@@ -4708,13 +4750,13 @@ MMI_FN size_t mmi_pool_purge_segment(const mmi_segment *segment, uint32_t end, s
     for (; (entry = mmi_index_next(segment, entry, code)) != MMI_NONE; entry++) {
         mmi_word left = mmi_map_runs(map, entry);
         for (mmi_run run; (run = mmi_map_next_run(map, entry, &left)).length != 0;) {
-            if (run.at >= end) return given;
+            if (run.at >= end || given >= most) return given;
             if (run.length > end - run.at) run.length = end - run.at;
             uint32_t kept = run.length < keep ? run.length : (uint32_t)keep;
             keep -= kept;
             run.at += kept;
             run.length -= kept;
-            given += mmi_pool_purge(segment, run, page);
+            given += mmi_pool_purge(segment, run, page, most - given);
         }
     }
     return given;
@@ -4727,7 +4769,7 @@ MMI_FN size_t mmi_pool_trim(memmgr_pool *pool) {
     given -= pool->capacity;
     for (uint32_t i = 0; i < pool->segment_count; i++) {
         const mmi_segment *segment = mmi_pool_segment(pool, i);
-        given += mmi_pool_purge_segment(segment, segment->granule_count, 0);
+        given += mmi_pool_purge_segment(segment, segment->granule_count, 0, SIZE_MAX);
     }
     return given;
 }
@@ -4926,6 +4968,7 @@ static struct {
     uintptr_t count;       // of arenas; written last when one is added
     mmi_units idle, clean; // idle units whose pages are held; those whose pages were given back
     size_t least_idle;     // the least idle.count since `ticked`
+    size_t due;            // idle units whose pages are to be given back
     uint32_t ticked;       // milliseconds
     char *meta, *meta_end; // memory for heaps and states: the rest of the last piece
     void *meta_maps;       // all pieces: each begins with the one before, and its size
@@ -5105,21 +5148,33 @@ MMI_FN size_t mmi_arena_purge(size_t count) {
     return given;
 }
 
-// From time to time gives back the units that have not been needed since the last time.
+// From time to time gives back the units that have not been needed since the last time: some at
+// each call, for whoever calls has no time to lose, and others may wait for the lock.
 MMI_FN void mmi_arena_tick(void) {
-    if (mmi_arena_all.idle.count == 0) return;
+    if (mmi_arena_all.idle.count == 0) {
+        mmi_arena_all.due = 0;
+        return;
+    }
     uint32_t now = mmi_os_clock();
-    if (now - mmi_arena_all.ticked < MMI_IDLE_MILLISECONDS) return;
-    mmi_arena_all.ticked = now;
-    (void)mmi_arena_purge(mmi_arena_all.least_idle);
-    mmi_arena_all.least_idle = mmi_arena_all.idle.count;
+    if (now - mmi_arena_all.ticked >= MMI_IDLE_MILLISECONDS) {
+        mmi_arena_all.ticked = now;
+        mmi_arena_all.due = mmi_arena_all.least_idle;
+        mmi_arena_all.least_idle = mmi_arena_all.idle.count;
+    }
+    if (mmi_arena_all.due > mmi_arena_all.least_idle)
+        mmi_arena_all.due = mmi_arena_all.least_idle; // some have been needed after all
+    size_t some = mmi_arena_all.due < MMI_PURGED_UNITS ? mmi_arena_all.due : MMI_PURGED_UNITS;
+    mmi_arena_all.due -= some;
+    (void)mmi_arena_purge(some);
 }
 
-// The same, without the lock held.
-MMI_FN void mmi_arena_visit(void) {
+// The same, without the lock held. Is there more to be given back?
+MMI_FN bool mmi_arena_visit(void) {
     mmi_lock_acquire(&mmi_arena_lock);
     mmi_arena_tick();
+    bool more = mmi_arena_all.due != 0;
     mmi_lock_release(&mmi_arena_lock);
+    return more;
 }
 
 MMI_FN void mmi_arena_put(mmi_slab *unit) {
@@ -5180,6 +5235,8 @@ static struct {
     memmgr_pool *pool; // NULL until the first large block
     uint32_t touched;  // the first segment's granules from here on have never been used
     size_t least_idle; // bytes of the touched ones that were free, the fewest since `ticked`
+    size_t keep;       // of those free ones what is not to be given back,
+    bool due;          // when something is
     uint32_t ticked;   // milliseconds
     uintptr_t used;    // what pool->used was when the lock was released last
 } mmi_large;
@@ -5231,24 +5288,31 @@ MMI_FN size_t mmi_large_idle(void) {
 }
 
 // From time to time gives back what has not been needed since the last time: that much, from the
-// highest addresses.
+// highest addresses, and some of it at each call.
 MMI_FN void mmi_large_tick(void) {
     size_t idle = mmi_large_idle();
     uint32_t now = mmi_os_clock();
     if (idle < mmi_large.least_idle) mmi_large.least_idle = idle;
-    if (now - mmi_large.ticked < MMI_IDLE_MILLISECONDS) return;
-    mmi_large.ticked = now;
-    size_t keep = (idle - mmi_large.least_idle) >> MMI_GRANULE_SHIFT;
-    if (mmi_large.least_idle >= MMI_UNIT)
-        (void)mmi_pool_purge_segment(mmi_pool_first(mmi_large.pool), mmi_large.touched, keep);
-    mmi_large.least_idle = idle;
+    if (now - mmi_large.ticked >= MMI_IDLE_MILLISECONDS) {
+        mmi_large.ticked = now;
+        mmi_large.due = mmi_large.least_idle >= MMI_UNIT;
+        mmi_large.keep = (idle - mmi_large.least_idle) >> MMI_GRANULE_SHIFT;
+        mmi_large.least_idle = idle;
+    }
+    if (!mmi_large.due) return;
+    size_t most = MMI_WINDOWS ? SIZE_MAX : MMI_PURGED_BYTES; // it does not tell what was held
+    size_t given = mmi_pool_purge_segment(mmi_pool_first(mmi_large.pool), mmi_large.touched,
+                                          mmi_large.keep, most);
+    mmi_large.due = given >= most;
 }
 
-// The same, without the lock held.
-MMI_FN void mmi_large_visit(void) {
+// The same, without the lock held. Is there more to be given back?
+MMI_FN bool mmi_large_visit(void) {
     mmi_large_enter();
     if (mmi_large.pool) mmi_large_tick();
+    bool more = mmi_large.due;
     mmi_large_leave();
+    return more;
 }
 
 // Notes that a block is in use. Returns whether its bytes are known to be zero.
@@ -5290,7 +5354,7 @@ MMI_FN memmgr_error mmi_large_free(void *ptr, memmgr_block *around) {
         bool first = block.segment == mmi_pool_first(mmi_large.pool);
         mmi_pool_free(mmi_large.pool, &block);
         if (first && size >= MMI_LARGE_RETURNED)
-            (void)mmi_pool_purge(block.segment, run, mmi_os_page());
+            (void)mmi_pool_purge(block.segment, run, mmi_os_page(), SIZE_MAX);
         mmi_large_tick();
     } else if (error == MEMMGR_INTERIOR_POINTER) {
         around->address = mmi_pool_block_around(mmi_large.pool, ptr, &around->size);
@@ -5360,7 +5424,7 @@ MMI_FN size_t mmi_large_trim(void) {
     mmi_large_enter();
     for (uint32_t i = 0; mmi_large.pool && i < mmi_large.pool->segment_count; i++) {
         const mmi_segment *segment = mmi_pool_segment(mmi_large.pool, i);
-        given += mmi_pool_purge_segment(segment, mmi_large_touched(segment), 0);
+        given += mmi_pool_purge_segment(segment, mmi_large_touched(segment), 0, SIZE_MAX);
     }
     mmi_large_leave();
     return given;
@@ -5576,8 +5640,10 @@ MMI_FN void mmi_heap_visit(mmi_heap *heap) {
     if (now - heap->visited < MMI_IDLE_MILLISECONDS) return;
     heap->visited = now;
     mmi_heap_give(heap);
-    mmi_arena_visit();
-    mmi_large_visit();
+    bool more = mmi_arena_visit();
+    if (!mmi_large_visit() && !more) return;
+    heap->visited -= MMI_IDLE_MILLISECONDS; // so that the rest follows soon
+    heap->visit_at = heap->issued + MMI_VISIT_BLOCKS / 8;
 }
 
 // Leaves a heap to the next thread, or to whoever needs its slabs.
@@ -5806,7 +5872,7 @@ MMI_COLD void mmi_heap_start(void) {
     unsigned was = mmi_atomic_exchange(&mmi_heap_all.started, 1);
     if (was == 1) { // patience has an end: a fork's child may wait for a thread that is not there
         for (unsigned i = 0; i < 1000 && mmi_atomic_load(&mmi_heap_all.started) == 1; i++)
-            mmi_os_yield();
+            mmi_os_yield(false);
         return;
     }
     if (was == 0) {
@@ -10015,7 +10081,8 @@ MEMMGR_API size_t memmgr_pool_size_for(size_t max_live_bytes, size_t max_block) 
 
 // >>override
 
-#if defined(MEMMGR_OVERRIDE) && defined(USE_MEMORY_MGR)
+// Under a sanitizer malloc is the sanitizer's.
+#if defined(MEMMGR_OVERRIDE) && defined(USE_MEMORY_MGR) && !MMI_SANITIZER
 
 // malloc and its family, and the operators of C++, under memmgr. Where the linker knows aliases
 // they are the same functions under a second name.
@@ -10118,9 +10185,10 @@ MMI_OVERRIDE_API size_t malloc_usable_size(void *ptr) MMI_OVERRIDE_THROW {
 #endif
 
 // As the standard says: the handler is called until there is memory, or it gives up.
-static void *mmi_override_new(size_t alignment, size_t size) {
+static void *mmi_override_new(size_t alignment, size_t size, mmi_caller caller) {
     for (;;) {
-        void *block = memmgr_aligned_alloc(alignment, size);
+        void *block = alignment > MMI_GRANULE ? mmi_public_heap_aligned(alignment, size, caller)
+                                              : mmi_public_heap_alloc(size, caller);
         if (block) return block;
         std::new_handler handler = std::get_new_handler();
         if (!handler) return NULL;
@@ -10128,35 +10196,46 @@ static void *mmi_override_new(size_t alignment, size_t size) {
     }
 }
 
-static void *mmi_override_new_or_throw(size_t alignment, size_t size) {
-    void *block = mmi_override_new(alignment, size);
+static void *mmi_override_new_or_throw(size_t alignment, size_t size, mmi_caller caller) {
+    void *block = mmi_override_new(alignment, size, caller);
     if (!block) MMI_OVERRIDE_BAD_ALLOC();
     return block;
 }
 
-static void *mmi_override_new_or_null(size_t alignment, size_t size) noexcept {
+static void *mmi_override_new_or_null(size_t alignment, size_t size, mmi_caller caller) noexcept {
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
     try { // a handler may throw
-        return mmi_override_new(alignment, size);
+        return mmi_override_new(alignment, size, caller);
     } catch (...) {
         return NULL;
     }
 #else
-    return mmi_override_new(alignment, size);
+    return mmi_override_new(alignment, size, caller);
 #endif
 }
 
+MMI_INLINE void mmi_override_delete(void *ptr, mmi_caller caller) noexcept {
+    if (MMI_LIKELY(mmi_heap_free_short(mmi_heap_short, ptr))) return;
+    mmi_public_heap_free(ptr, caller);
+}
+
+// The site is that of the expression with new: what calls an operator.
 #define MMI_OVERRIDE_NEW(array)                                                                    \
     void *operator new array(size_t size) {                                                        \
-        void *block = memmgr_malloc(size);                                                         \
-        return block ? block : mmi_override_new_or_throw(1, size);                                 \
+        void *block;                                                                               \
+        if (MMI_LIKELY(mmi_heap_alloc_short(mmi_heap_short, size, &block))) return block;          \
+        return mmi_override_new_or_throw(1, size, MMI_CALLER);                                     \
     }                                                                                              \
     void *operator new array(size_t size, const std::nothrow_t &) noexcept {                       \
-        return mmi_override_new_or_null(1, size);                                                  \
+        return mmi_override_new_or_null(1, size, MMI_CALLER);                                      \
     }                                                                                              \
-    void operator delete array(void *ptr) noexcept { memmgr_free(ptr); }                           \
-    void operator delete array(void *ptr, size_t) noexcept { memmgr_free(ptr); }                   \
-    void operator delete array(void *ptr, const std::nothrow_t &) noexcept { memmgr_free(ptr); }
+    void operator delete array(void *ptr) noexcept { mmi_override_delete(ptr, MMI_CALLER); }       \
+    void operator delete array(void *ptr, size_t) noexcept {                                       \
+        mmi_override_delete(ptr, MMI_CALLER);                                                      \
+    }                                                                                              \
+    void operator delete array(void *ptr, const std::nothrow_t &) noexcept {                       \
+        mmi_override_delete(ptr, MMI_CALLER);                                                      \
+    }
 
 // clang-format off
 MMI_OVERRIDE_NEW()
@@ -10166,16 +10245,20 @@ MMI_OVERRIDE_NEW([])
 #ifdef __cpp_aligned_new
 #define MMI_OVERRIDE_NEW_ALIGNED(array)                                                            \
     void *operator new array(size_t size, std::align_val_t alignment) {                            \
-        return mmi_override_new_or_throw((size_t)alignment, size);                                 \
+        return mmi_override_new_or_throw((size_t)alignment, size, MMI_CALLER);                     \
     }                                                                                              \
     void *operator new array(size_t size, std::align_val_t alignment,                              \
                              const std::nothrow_t &) noexcept {                                    \
-        return mmi_override_new_or_null((size_t)alignment, size);                                  \
+        return mmi_override_new_or_null((size_t)alignment, size, MMI_CALLER);                      \
     }                                                                                              \
-    void operator delete array(void *ptr, std::align_val_t) noexcept { memmgr_free(ptr); }         \
-    void operator delete array(void *ptr, size_t, std::align_val_t) noexcept { memmgr_free(ptr); } \
+    void operator delete array(void *ptr, std::align_val_t) noexcept {                             \
+        mmi_override_delete(ptr, MMI_CALLER);                                                      \
+    }                                                                                              \
+    void operator delete array(void *ptr, size_t, std::align_val_t) noexcept {                     \
+        mmi_override_delete(ptr, MMI_CALLER);                                                      \
+    }                                                                                              \
     void operator delete array(void *ptr, std::align_val_t, const std::nothrow_t &) noexcept {     \
-        memmgr_free(ptr);                                                                          \
+        mmi_override_delete(ptr, MMI_CALLER);                                                      \
     }
 // clang-format off
 MMI_OVERRIDE_NEW_ALIGNED()
@@ -10190,9 +10273,9 @@ MMI_OVERRIDE_NEW_ALIGNED([])
 
 #if !defined(MEMMGR_STATIC)
 #if defined(USE_MEMORY_MGR) // the names of >>attributes, which may have been read long before
-const char memmgr_error_some_files_define_USE_MEMORY_MGR_and_the_implementation_does_not = 0;
+const char memmgr_error_no_file_has_MEMMGR_IMPLEMENTATION_and_USE_MEMORY_MGR = 0;
 #else
-const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files_do_not = 0;
+const char memmgr_error_no_file_has_MEMMGR_IMPLEMENTATION_without_USE_MEMORY_MGR = 0;
 #endif
 #endif
 
@@ -10235,6 +10318,7 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_GUARD_MOST
 #undef MMI_HAS_ASAN
 #undef MMI_HAS_HEAPS
+#undef MMI_HAS_OTHER_SANITIZER
 #undef MMI_HEAP_FIRST
 #undef MMI_IDLE_MILLISECONDS
 #undef MMI_INLINE
@@ -10276,6 +10360,8 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_POOL_ENDING
 #undef MMI_POOL_SIZE
 #undef MMI_POSIX
+#undef MMI_PURGED_BYTES
+#undef MMI_PURGED_UNITS
 #undef MMI_QUARANTINE_BLOCKS
 #undef MMI_QUARANTINE_BYTES
 #undef MMI_REALLOC_0_FREES
@@ -10283,6 +10369,7 @@ const char memmgr_error_the_implementation_defines_USE_MEMORY_MGR_and_some_files
 #undef MMI_RECORD_SIZE
 #undef MMI_RETURN_ADDRESS
 #undef MMI_ROOT_NODES
+#undef MMI_SANITIZER
 #undef MMI_SEGMENT_SIZE
 #undef MMI_SIZES
 #undef MMI_SMALL

@@ -79,7 +79,8 @@ static void check_given_back(void *kept) {
 static void test_idle_goes_back_beside_large_blocks(void) {
     void *kept = fill_and_free();
     for (int step = 0; step < STEPS; step++, seconds_now++)
-        memmgr_free(memmgr_malloc(50000));
+        for (int i = 0; i < 20; i++) // some of it each time
+            memmgr_free(memmgr_malloc(50000));
     check_given_back(kept);
 }
 
@@ -104,7 +105,8 @@ static void test_idle_goes_back_from_below_cached_blocks(void) {
     for (int i = 0; i < BLOCKS; i++)
         memmgr_free(blocks[i]);
     for (int step = 0; step < STEPS; step++, seconds_now++)
-        memmgr_free(memmgr_malloc(50000));
+        for (int i = 0; i < 20; i++) // some of it each time
+            memmgr_free(memmgr_malloc(50000));
     CHECK(idle_bytes() + slab_bytes() < filled / 10);
 }
 
@@ -131,7 +133,8 @@ static void test_idle_stays_for_who_needs_it(void) {
     memmgr_free(fill_and_free());
     for (int step = 0; step < STEPS; step++, seconds_now++) {
         memmgr_free(fill_and_free());
-        memmgr_free(memmgr_malloc(50000));
+        for (int i = 0; i < 20; i++) // some of it each time
+            memmgr_free(memmgr_malloc(50000));
         CHECK(idle_bytes() > (size_t)BLOCKS * BLOCK / 2);
     }
 }

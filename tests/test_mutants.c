@@ -1885,7 +1885,7 @@ static void test_mutants_purge_of_idle_pages(void) {
         memmgr_pool *pool = purged_make();
         REQUIRE(pool != NULL);
         const mmi_segment *segment = mmi_pool_first(pool);
-        size_t given = mmi_pool_purge_segment(segment, segment->granule_count, keep);
+        size_t given = mmi_pool_purge_segment(segment, segment->granule_count, keep, SIZE_MAX);
         CHECK(given % mmi_os_page() == 0);
         purged_check(pool, keep);
         memmgr_pool_reset(pool);

@@ -58,7 +58,8 @@ static void test_os_none_of_the_rest(void) {
     CHECK(!mmi_os_shows_colours(1) && !mmi_os_shows_colours(2));
     CHECK_EQUAL(mmi_os_nanoseconds(), 0);
     mmi_os_at_exit(not_to_be_called);
-    mmi_os_yield();
+    mmi_os_yield(false);
+    mmi_os_yield(true);
     mmi_os_no_memory();
     CHECK_EQUAL(mmi_os_nanoseconds(), 0);
 }

@@ -73,13 +73,13 @@ __attribute__((noreturn)) static void reader_exit(int status) {
 #define fputs(text, file) ((void)0)
 #define fputc(character, file) ((void)0)
 #include "../../examples/trace/trace.h"
-#undef mmap
-#undef munmap
 #undef exit
 #undef vfprintf
 #undef fputs
 #undef fputc
 #include "../../examples/trace/picture.h"
+#undef mmap
+#undef munmap
 #if defined(__GNUC__) || defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
