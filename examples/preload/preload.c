@@ -316,6 +316,208 @@ static void trace_end(void) {
     if (trace_is_ours()) close(trace.file);
 }
 
+// --- new and delete of C++
+
+// The standard library's are calls of malloc and free, so that all blocks of a C++ program would be
+// told as that library's. These know who called them. They go on to the next definition when there
+// is no memory, for its exception; and always if the program, or one of its libraries, has
+// operators of its own.
+
+#ifdef __LP64__
+#define SIZE_CODE "m" // size_t, in the names that the linker knows
+#else
+#define SIZE_CODE "j"
+#endif
+
+typedef void (*function)(void);
+
+enum { NOT_KNOWN, OURS, THEIRS };
+static char operators;
+
+static bool is_standard(const char *path) {
+    return path && (strstr(path, "libstdc++") || strstr(path, "libc++"));
+}
+
+static int find_standard(struct dl_phdr_info *module, size_t size, void *ctx) {
+    (void)size, (void)ctx;
+    return is_standard(module->dlpi_name);
+}
+
+// The first definition is this library's, unless the program has one; the next one the standard
+// library's, unless another library has one. A name that is not found would cost a block.
+static bool operators_are_ours(void) {
+    static const char *const names[] = {
+        "_Znw" SIZE_CODE,
+        "_Zna" SIZE_CODE,
+        "_ZdlPv",
+        "_ZdaPv",
+        "_ZdlPv" SIZE_CODE,
+        "_ZdaPv" SIZE_CODE,
+        "_Znw" SIZE_CODE "RKSt9nothrow_t",
+        "_Zna" SIZE_CODE "RKSt9nothrow_t",
+        "_Znw" SIZE_CODE "St11align_val_t",
+        "_Zna" SIZE_CODE "St11align_val_t",
+        "_ZdlPvSt11align_val_t",
+        "_ZdaPvSt11align_val_t",
+    };
+    Dl_info own, first, next;
+    bool has_standard = dl_iterate_phdr(find_standard, NULL) != 0;
+    if (!dladdr(&operators, &own)) return false;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!dladdr(dlsym(RTLD_DEFAULT, names[i]), &first) || first.dli_fbase != own.dli_fbase)
+            return false;
+        if (has_standard && i < 4 &&
+            (!dladdr(dlsym(RTLD_NEXT, names[i]), &next) || !is_standard(next.dli_fname)))
+            return false;
+    }
+    return true;
+}
+
+static bool decide(void) {
+    char who = operators_are_ours() ? OURS : THEIRS;
+    __atomic_store_n(&operators, who, __ATOMIC_RELAXED);
+    return who == OURS;
+}
+
+static inline bool are_known_ours(void) {
+    return __atomic_load_n(&operators, __ATOMIC_RELAXED) == OURS;
+}
+
+static bool are_ours(void) {
+    char who = __atomic_load_n(&operators, __ATOMIC_RELAXED);
+    return who == OURS || (who == NOT_KNOWN && decide());
+}
+
+// The next definition; where C++ came into a C program with dlopen, what the caller's module knows.
+static function next_of(function *known_next, const char *name, const void *caller) {
+    Dl_info module;
+    function found = __atomic_load_n(known_next, __ATOMIC_RELAXED);
+    if (found) return found;
+    void *next = dlsym(RTLD_NEXT, name);
+    memcpy(&found, &next, sizeof next);
+    if (next) __atomic_store_n(known_next, found, __ATOMIC_RELAXED);
+    if (next || !dladdr(caller, &module)) return found;
+    void *handle = dlopen(module.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+    if (!handle) return NULL;
+    next = dlsym(handle, name);
+    memcpy(&found, &next, sizeof next);
+    dlclose(handle);
+    return found;
+}
+
+// The ways that most of them go: to be known to need no stack.
+static inline bool allocate_short(size_t alignment, size_t size, void **block) {
+    return alignment == 1 && are_known_ours() && mmi_heap_alloc_short(mmi_heap_short, size, block);
+}
+
+static inline bool release_short(void *ptr) {
+    return are_known_ours() && mmi_heap_free_short(mmi_heap_short, ptr);
+}
+
+// Alignment 1: that of every block.
+static void *allocate(size_t alignment, size_t size, const void *caller) {
+    mmi_caller site = mmi_caller_of(NULL, 0, caller);
+    if (alignment == 1) return mmi_public_heap_alloc(size, site);
+    if (alignment == 0 || (alignment & (alignment - 1)) != 0) return NULL;
+    return mmi_public_heap_aligned(alignment, size, site);
+}
+
+static function new_handler(const void *caller) {
+    static function known_next;
+    function get = next_of(&known_next, "_ZSt15get_new_handlerv", caller);
+    return get ? ((function(*)(void))get)() : NULL;
+}
+
+// As the standard says: the handler is called until there is memory, or it gives up.
+__attribute__((noinline)) static void *ask_handler(size_t alignment, size_t size,
+                                                   const void *caller) {
+    function handler;
+    while ((handler = new_handler(caller))) {
+        handler();
+        void *block = allocate(alignment, size, caller);
+        if (block) return block;
+    }
+    return NULL;
+}
+
+static void *no_operator(void) {
+    fprintf(stderr, "memmgr: %ld: operator new: no memory, and nobody to throw\n", (long)getpid());
+    abort();
+}
+
+// When all has been in vain the next one is asked for more than there can be: it throws.
+#define NEW(name, symbol, alignment, parameters, arguments)                                        \
+    EXPORT void *name parameters __asm__(symbol);                                                  \
+    void *name parameters {                                                                        \
+        static function known_next;                                                                \
+        void *block;                                                                               \
+        if (allocate_short(alignment, size, &block)) return block;                                 \
+        const void *caller = __builtin_return_address(0);                                          \
+        if (are_ours()) {                                                                          \
+            block = allocate(alignment, size, caller);                                             \
+            if (block || (block = ask_handler(alignment, size, caller))) return block;             \
+            size = PTRDIFF_MAX;                                                                    \
+        }                                                                                          \
+        void *(*next)parameters = (void *(*)parameters)next_of(&known_next, symbol, caller);       \
+        return next ? next arguments : no_operator();                                              \
+    }
+
+// A handler may throw, which the next one knows to catch.
+#define NEW_OR_NULL(name, symbol, alignment, parameters, arguments)                                \
+    EXPORT void *name parameters __asm__(symbol);                                                  \
+    void *name parameters {                                                                        \
+        static function known_next;                                                                \
+        void *block;                                                                               \
+        if (allocate_short(alignment, size, &block)) return block;                                 \
+        const void *caller = __builtin_return_address(0);                                          \
+        if (are_ours()) {                                                                          \
+            block = allocate(alignment, size, caller);                                             \
+            if (block || !new_handler(caller)) return block;                                       \
+        }                                                                                          \
+        void *(*next)parameters = (void *(*)parameters)next_of(&known_next, symbol, caller);       \
+        return next ? next arguments : NULL;                                                       \
+    }
+
+#define DELETE(name, symbol, parameters, arguments)                                                \
+    EXPORT void name parameters __asm__(symbol);                                                   \
+    void name parameters {                                                                         \
+        static function known_next;                                                                \
+        if (release_short(ptr)) return;                                                            \
+        const void *caller = __builtin_return_address(0);                                          \
+        void(*next) parameters = NULL;                                                             \
+        if (!are_ours()) next = (void(*) parameters)next_of(&known_next, symbol, caller);          \
+        if (next)                                                                                  \
+            next arguments;                                                                        \
+        else                                                                                       \
+            mmi_public_heap_free(ptr, mmi_caller_of(NULL, 0, caller));                             \
+    }
+
+// clang-format off
+#define OPERATORS(array, new_code, delete_code)                                                    \
+    NEW(new_##array, new_code SIZE_CODE, 1, (size_t size), (size))                                 \
+    NEW_OR_NULL(new_##array##_or_null, new_code SIZE_CODE "RKSt9nothrow_t", 1,                     \
+        (size_t size, const void *nothrow), (size, nothrow))                                       \
+    NEW(new_##array##_aligned, new_code SIZE_CODE "St11align_val_t", alignment,                    \
+        (size_t size, size_t alignment), (size, alignment))                                        \
+    NEW_OR_NULL(new_##array##_aligned_or_null,                                                     \
+        new_code SIZE_CODE "St11align_val_tRKSt9nothrow_t", alignment,                             \
+        (size_t size, size_t alignment, const void *nothrow), (size, alignment, nothrow))          \
+    DELETE(delete_##array, delete_code "Pv", (void *ptr), (ptr))                                   \
+    DELETE(delete_##array##_sized, delete_code "Pv" SIZE_CODE,                                     \
+        (void *ptr, size_t size), (ptr, size))                                                     \
+    DELETE(delete_##array##_nothrow, delete_code "PvRKSt9nothrow_t",                               \
+        (void *ptr, const void *nothrow), (ptr, nothrow))                                          \
+    DELETE(delete_##array##_aligned, delete_code "PvSt11align_val_t",                              \
+        (void *ptr, size_t alignment), (ptr, alignment))                                           \
+    DELETE(delete_##array##_sized_aligned, delete_code "Pv" SIZE_CODE "St11align_val_t",           \
+        (void *ptr, size_t size, size_t alignment), (ptr, size, alignment))                        \
+    DELETE(delete_##array##_aligned_nothrow, delete_code "PvSt11align_val_tRKSt9nothrow_t",        \
+        (void *ptr, size_t alignment, const void *nothrow), (ptr, alignment, nothrow))
+
+OPERATORS(one, "_Znw", "_Zdl")
+OPERATORS(array, "_Zna", "_Zda")
+// clang-format on
+
 // --- what malloc's other relations tell
 
 EXPORT int malloc_trim(size_t keep) {
@@ -358,6 +560,7 @@ __attribute__((constructor)) static void start(void) {
     process = getpid();
     find_program();
     memmgr_set_error_handler(report, NULL);
+    (void)are_ours(); // now, as dlsym would take a message of dlerror's from the program later
     if (list) take_options(list);
     if (options.watch) memmgr_watch(options.watch);
     if (options.watch) (void)pthread_atfork(before_fork, NULL, NULL);
