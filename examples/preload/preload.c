@@ -22,6 +22,8 @@
 // %p in a FILE becomes the process's number. Places in a program are told as module+offset, with
 // options and without, which `addr2line -f -e module offset` makes a line of.
 #define _GNU_SOURCE // dladdr, dl_iterate_phdr
+#include <malloc.h>
+
 #define USE_MEMORY_MGR
 #define MEMMGR_IMPLEMENTATION
 #define MEMMGR_OVERRIDE
@@ -32,7 +34,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <link.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -198,7 +199,8 @@ enum { KNOWN = sizeof known / sizeof known[0] };
 static const char *take_option(const char *option) {
     size_t length = strcspn(option, "="), i = 0;
     const char *value = option[length] ? option + length + 1 : NULL;
-    while (i < KNOWN && (strlen(known[i].word) != length || strncmp(option, known[i].word, length)))
+    while (i < KNOWN &&
+           (strlen(known[i].word) != length || memcmp(option, known[i].word, length) != 0))
         i++;
     if (i == KNOWN) return ": no such option";
     if (known[i].file) {
