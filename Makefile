@@ -44,8 +44,8 @@ hooks: ## real libraries on memmgr: Lua, SQLite, zlib and more, compared with th
 
 preload: ## build/libmemmgr.so: memmgr for any program, by LD_PRELOAD
 	@mkdir -p build
-	$(CC) $(CFLAGS) -Wall -Wextra -fPIC -shared -fno-builtin -fvisibility=hidden \
-	    -ffunction-sections -fdata-sections -Wl,--gc-sections \
+	$(CC) $(CPPFLAGS) $(CFLAGS) -g -Wall -Wextra -fPIC -shared -fno-builtin -fexceptions \
+	    -fvisibility=hidden -ffunction-sections -fdata-sections -Wl,--gc-sections $(LDFLAGS) \
 	    -o build/libmemmgr.so examples/preload/preload.c -pthread -ldl
 
 replay: ## a TRACE=file on libc malloc and on memmgr, with a picture of its memory over time

@@ -341,6 +341,48 @@ static void test_family_plugin(void) {
     }
 }
 
+// --- What glibc adds -----------------------------------------------------------------------------
+
+// Of the heap that is in use, whoever's it is.
+static void test_family_numbers(void) {
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+    enum { COUNT = 1000, SIZE = 3000 };
+    static void *block[COUNT];
+    struct mallinfo2 before = mallinfo2();
+    for (size_t i = 0; i < COUNT; i++) {
+        REQUIRE((block[i] = kept(malloc(SIZE))) != NULL);
+        memset(block[i], 1, SIZE); // else there is nothing to be given back
+    }
+    struct mallinfo2 after = mallinfo2();
+    CHECK(after.uordblks >= before.uordblks + COUNT * SIZE && after.arena >= after.uordblks);
+    for (size_t i = 0; i < COUNT; i++)
+        free(block[i]);
+    after = mallinfo2();
+    CHECK(after.uordblks < before.uordblks + COUNT * SIZE / 10);
+    int trimmed = malloc_trim(0);
+    CHECK(trimmed == 0 || trimmed == 1);
+    if (is_memmgr) CHECK_EQUAL(trimmed, 1);
+    if (is_memmgr) CHECK(after.usmblks >= COUNT * SIZE);
+#endif
+}
+
+static void test_family_stats(void) {
+#ifdef __GLIBC__
+    char path[PATH_MAX + 16], text[1000] = "";
+    snprintf(path, sizeof path, "%s.stats", own_path);
+    int plain = dup(2), file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    REQUIRE(plain >= 0 && file >= 0 && dup2(file, 2) == 2);
+    malloc_stats();
+    fflush(stderr);
+    dup2(plain, 2);
+    CHECK(pread(file, text, sizeof text - 1, 0) > 0);
+    CHECK(strstr(text, is_memmgr ? "heap" : "bytes") != NULL);
+    close(file);
+    close(plain);
+    unlink(path);
+#endif
+}
+
 // --- Threads and processes -----------------------------------------------------------------------
 
 enum { MOST_BLOCKS = 64 };
@@ -512,7 +554,8 @@ static const test_case tests[] = {
     TEST(test_family_of_the_library), TEST(test_family_of_paths),
     TEST(test_family_plugin),         TEST(test_family_threads),
     TEST(test_family_fork_and_exec),  TEST(test_family_misuse),
-    TEST(test_family_free_sized),
+    TEST(test_family_free_sized),     TEST(test_family_numbers),
+    TEST(test_family_stats),
 };
 
 int main(int argc, char **argv) {
