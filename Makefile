@@ -15,7 +15,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share
 MANDIR ?= $(DATADIR)/man
 FILE ?= memmgr.h README.md LICENSE
-TRACE ?= build/out.trace
+TRACE ?= out.trace
 
 TOOLS = CC='$(CC)' CXX='$(CXX)' CFLAGS='$(CFLAGS)' CXXFLAGS='$(CXXFLAGS)'
 COMPILE = $(CC) $(CFLAGS) -Wall -Wextra -pthread -I.
@@ -49,6 +49,8 @@ preload: ## build/libmemmgr.so: memmgr for any program, by LD_PRELOAD
 	    -o build/libmemmgr.so examples/preload/preload.c -pthread -ldl
 
 replay: ## a TRACE=file on libc malloc and on memmgr, with a picture of its memory over time
+	@[ -r '$(TRACE)' ] || { echo '$(TRACE): cannot be opened. To make one, see examples/record.c:'; \
+	    echo '    cc -DUSE_MEMORY_MGR -I. examples/record.c -o record && ./record out.trace'; exit 1; }
 	@mkdir -p build
 	@$(COMPILE) -DUSE_MEMORY_MGR -o build/replay examples/trace/replay.c
 	@build/replay --svg build/replay.svg '$(TRACE)'

@@ -1,5 +1,6 @@
 // A pool for each request, emptied at once when the request is done: no free, no leak, no walk
-// over what was built.
+// over what was built. Such a region is often called an arena; in memmgr.h that word means a row of
+// units of the general heap, which has nothing to do with it.
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,10 @@
 // A game's memory: what lives for a level, and what lives for a frame. Two frame pools take turns,
-// so that what one frame made is still there in the next. Nothing is freed one by one.
+// so that what one frame made is still there in the next. Nothing is freed one by one. C, and C++
+// as it stands.
+//
+// A block of a frame pool costs what any block of a pool does, and each free is checked. Where that
+// is too much, take one block of the pool for the frame and hand it out from front to back, with no
+// frees at all; in C++, std::pmr::monotonic_buffer_resource on such a block does it.
 
 #include <stdio.h>
 
@@ -18,9 +23,11 @@ static Contact *find_contacts(memmgr_pool *frame, const int *bodies, int count, 
     Contact *list = NULL;
     for (int i = 0; i < count; i++) {
         if ((bodies[i] + time) % 7 != 0) continue;
-        Contact *contact = memmgr_pool_alloc(frame, sizeof *contact);
+        Contact *contact = (Contact *)memmgr_pool_alloc(frame, sizeof *contact);
         if (!contact) return list; // a full frame drops contacts, and the game goes on
-        *contact = (Contact){list, i, (i + 1) % count};
+        contact->next = list;
+        contact->a = i;
+        contact->b = (i + 1) % count;
         list = contact;
     }
     return list;
@@ -38,7 +45,7 @@ int main(void) {
     memmgr_pool *frame[2];
     for (int i = 0; i < 2; i++)
         frame[i] = memmgr_pool_init(frame_memory[i], sizeof frame_memory[i], NULL);
-    int *bodies = memmgr_pool_calloc(level, 1000, sizeof *bodies);
+    int *bodies = (int *)memmgr_pool_calloc(level, 1000, sizeof *bodies);
     if (!bodies || !frame[0] || !frame[1]) return 1;
     for (int i = 0; i < 1000; i++)
         bodies[i] = i * i;

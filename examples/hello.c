@@ -2,6 +2,10 @@
 //
 //     cc -DUSE_MEMORY_MGR hello.c      on memmgr
 //     cc hello.c                       the same source on the C library's malloc
+//
+// The README's first program has a pool as well, and prints a picture of it; pool_in_buffer.c is
+// like that. This one keeps to the general calls: it says the same on every system, with the switch
+// on and off, also where there are 16 KiB of RAM.
 
 #include <stdio.h>
 #include <string.h>

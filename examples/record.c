@@ -1,8 +1,10 @@
 // Records what a program allocates into a file, to look at and to replay later:
 //
 //     cc -DUSE_MEMORY_MGR -I. examples/record.c -o record && ./record out.trace
-//     make replay TRACE=out.trace       the same calls on memmgr and on the C library, and a
-//     picture
+//     make replay TRACE=out.trace
+//
+// The replay runs the same calls on memmgr and on the C library, and draws a picture. A recording
+// is a trace, a file of calls; the record of a watched block, in memmgr.h, is another thing.
 
 #include <stdio.h>
 

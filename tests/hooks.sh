@@ -6,8 +6,8 @@
 #     sh tests/hooks.sh lua zlib
 #
 # With the switch on and off, with the other compiler, watched (MEMMGR_DEBUG), and with the switch
-# off under the address sanitizer, whose leak checker counts what memmgr then does not. CC, CXX,
-# CFLAGS and CXXFLAGS are honoured. What is not installed is skipped, and a line says so; with
+# off under the address sanitizer, whose leak checker counts what memmgr then does not. memmgr.hpp
+# also without RTTI and exceptions. CC, CXX, CFLAGS and CXXFLAGS are honoured. What is not installed is skipped, and a line says so; with
 # MEMMGR_REQUIRE_ALL=1 that is a failure. The figures are in build/hooks/*.log.
 cd "$(dirname "$0")/.." || exit 1
 CC=${CC:-cc}
@@ -234,6 +234,101 @@ if $CC $sanitizers -o "$out/works" "$out/works.c" >/dev/null 2>&1 && "$out/works
 else
     skip sanitizers "$CC has none"
 fi
+
+# memmgr.hpp without what embedded C++ has not: containers on resources, the line of a resource in
+# a report, and what a failure says then.
+cat >"$out/bare.cpp" <<'END'
+#define MEMMGR_IMPLEMENTATION
+#include "memmgr.hpp"
+#include <cstring>
+#include <string>
+#include <vector>
+
+static void *volatile kept; // or a compiler may leave the request out
+
+static int sum(std::pmr::memory_resource *memory) {
+    std::pmr::vector<std::pmr::string> words(memory);
+    for (int i = 0; i < 100; i++)
+        words.emplace_back("a word that does not fit into the string itself");
+    std::pmr::vector<std::pmr::string> moved(std::move(words), memory);
+    return (int)moved.size();
+}
+
+int main(int argc, char **argv) {
+    const char *job = argc > 1 ? argv[1] : "";
+    memmgr_pool_desc desc = {};
+    desc.name = "bare";
+    desc.flags = MEMMGR_POOL_TRACK;
+    memmgr_pool *pool = memmgr_pool_create(100000, &desc);
+    memmgr::general_resource heap;
+    memmgr::pool_resource memory(pool), other(pool);
+#line 1000 "made.cpp"
+    memmgr::pool_resource leaky(pool);
+    if (strcmp(job, "leak") == 0) kept = leaky.allocate(77);
+    if (strcmp(job, "pool") == 0) kept = leaky.allocate(123456);
+    if (strcmp(job, "heap") == 0) kept = heap.allocate(SIZE_MAX / 2);
+    if (strcmp(job, "count") == 0)
+        kept = memmgr::general_allocator<int>().allocate(SIZE_MAX);
+    bool same = !(memory == heap) && memory == memory && heap == heap;
+#ifdef __cpp_rtti
+    same = same && memory == other;
+#else
+    same = same && !(memory == other);
+#endif
+    int words = sum(&heap) + sum(&memory);
+    puts(same ? "equality holds" : "equality does not hold");
+    return memmgr_pool_destroy(pool) == 0 && words == 200 && same ? 0 : 1;
+}
+END
+
+# bare_says job status pattern: does the program end like this, having said that?
+bare_says()
+{
+    "$out/bare" $1 >"$out/bare.said" 2>&1
+    status=$?
+    if [ $status != "$2" ] || ! grep -q "$3" "$out/bare.said"; then
+        echo "$1: status $status"
+        cat "$out/bare.said"
+    fi
+}
+
+# bare suffix endings option...
+bare()
+{
+    name=memmgr.hpp$1 endings=$2
+    log=$out/bare$1.log
+    shift 2
+    if $CXX -std=c++17 $CXXFLAGS $warnings -I. -Iexamples/hooks "$@" -o "$out/bare" \
+        "$out/bare.cpp" -pthread >"$log" 2>&1; then
+        {
+            bare_says '' 0 '^equality holds'
+            bare_says leak 1 '77 bytes, .*allocated at made.cpp:1000'
+            if [ "$endings" = aborts ]; then
+                bare_says pool 134 '^made.cpp:1000: no 123456 bytes in the pool'
+                bare_says pool 134 '^bare: '
+                bare_says heap 134 '^[^:]*bare.cpp:[0-9]*: no [0-9]* bytes in the general heap'
+                bare_says count 134 '^memmgr.hpp:0: no [0-9]* bytes in the general heap'
+            fi
+        } >"$log" 2>/dev/null
+    else
+        echo 'does not compile' >>"$log"
+    fi
+    if [ -s "$log" ]; then
+        fails "$name" "$log"
+    else
+        row "$name" '1 passed, 0 failed'
+        passed=$((passed + 1))
+    fi
+}
+
+case " $programs " in
+*' containers '*)
+    bare .no-rtti throws -fno-rtti -DUSE_MEMORY_MGR
+    bare .no-exceptions aborts -fno-exceptions -DUSE_MEMORY_MGR
+    bare .bare aborts -fno-exceptions -fno-rtti -DUSE_MEMORY_MGR
+    bare .bare.off aborts -fno-exceptions -fno-rtti
+    ;;
+esac
 
 # Threads that share a pool.
 case " $programs " in

@@ -71,9 +71,12 @@ stage_usual()
     make -s install DESTDIR="$out/stage" PREFIX=/usr &&
         expect "$(listed "$out/stage")" "./usr/include/memmgr.h \
 ./usr/share/cmake/memmgr/memmgrConfig.cmake ./usr/share/cmake/memmgr/memmgrConfigVersion.cmake \
+./usr/share/doc/memmgr/LICENSE ./usr/share/doc/memmgr/README.md \
 ./usr/share/man/man3/memmgr.3 ./usr/share/pkgconfig/memmgr.pc " &&
         cmp memmgr.h "$out/stage/usr/include/memmgr.h" &&
-        expect "$(cat "$out/stage/usr/share/man/man3/memmgr_pool_alloc.3")" '.so man3/memmgr.3' &&
+        cmp LICENSE "$out/stage/usr/share/doc/memmgr/LICENSE" &&
+        grep -q '^memmgr_pool_alloc ' "$out/stage/usr/share/man/man3/memmgr_pool_alloc.3" &&
+        expect "$(cat "$out/stage/usr/share/man/man3/memmgr_pool_desc.3")" '.so man3/memmgr.3' &&
         ! grep -r "$out" "$out/stage" && ! grep -r '@[A-Z_]*@' "$out/stage"
 }
 
@@ -84,6 +87,7 @@ stage_unusual()
         expect "$(listed "$out/unusual")" "./headers/c/memmgr.h ./manual/man3/memmgr.3 \
 ./opt/m/data files/cmake/memmgr/memmgrConfig.cmake \
 ./opt/m/data files/cmake/memmgr/memmgrConfigVersion.cmake \
+./opt/m/data files/doc/memmgr/LICENSE ./opt/m/data files/doc/memmgr/README.md \
 ./opt/m/data files/pkgconfig/memmgr.pc " &&
         grep -qF 'includedir=${pcfiledir}/../../../../headers/c' \
             "$out/unusual/opt/m/data files/pkgconfig/memmgr.pc" &&
@@ -91,10 +95,21 @@ stage_unusual()
             "$out/unusual/opt/m/data files/cmake/memmgr/memmgrConfig.cmake"
 }
 
+# An install leaves nothing in the checkout, where it would be root's, nor in TMPDIR.
+leaves_nothing()
+{
+    mkdir -p "$out/temporary" && touch "$out/stamp" &&
+        TMPDIR=$out/temporary make -s install PREFIX="$out/somewhere" &&
+        expect "$(ls "$out/temporary")" '' &&
+        expect "$(find . -newer "$out/stamp" -type f ! -path './build/*' ! -path './.git/*')" '' &&
+        { [ ! -d build/install ] || expect "$(find build/install -newer "$out/stamp")" ''; }
+}
+
 row_places()
 {
     check 'DESTDIR, PREFIX=/usr' stage_usual
     check 'other folders' stage_unusual
+    check 'nothing left behind' leaves_nothing
 }
 
 # The tree that the consumers find was moved after it was installed.
@@ -187,11 +202,32 @@ versions_wanted()
         { [ "$version" = "$major.0.0" ] || wants no "$major.0.0...<$version"; }
 }
 
+# A project sets the switch itself, under a policy that lets option() forget variables.
+set_in_project()
+{
+    mkdir -p "$out/set" && cp "$kinds/consumer/"* "$out/set/" &&
+        printf '%s\n' 'cmake_minimum_required(VERSION 3.12)' 'project(words C)' \
+            'set(USE_MEMORY_MGR ON)' 'find_package(memmgr REQUIRED)' \
+            'add_executable(words main.c words.c)' \
+            'target_link_libraries(words PRIVATE memmgr::memmgr)' \
+            'target_compile_definitions(words PUBLIC $<$<CONFIG:Debug>:MEMMGR_DEBUG>)' \
+            >"$out/set/CMakeLists.txt" || return 1
+    for kind in Debug Release; do
+        cmake -S "$out/set" -B "$out/set_$kind" -DCMAKE_PREFIX_PATH="$out/moved" \
+            -DCMAKE_BUILD_TYPE=$kind >"$out/set/log" &&
+            grep -q "^-- memmgr $version: USE_MEMORY_MGR is on" "$out/set/log" &&
+            cmake --build "$out/set_$kind" && says "$out/set_$kind/words" memmgr || return 1
+    done
+    grep -q MEMMGR_DEBUG "$out/set_Debug/CMakeFiles/words.dir/flags.make" &&
+        ! grep -q MEMMGR_DEBUG "$out/set_Release/CMakeFiles/words.dir/flags.make"
+}
+
 row_cmake()
 {
     has cmake || { skip cmake 'not installed'; return; }
     moved_tree
     consumer cmake
+    check 'cmake, set in the project' set_in_project
     check 'cmake, versions' versions_wanted
 }
 
@@ -212,6 +248,19 @@ consume_fetch()
         cmake --build "$out/fetch_$1" && says "$out/fetch_$1/words" "$2"
 }
 
+# Inside another project: told of, a system header, and not installed unless it is asked for.
+guest()
+{
+    cmake -S "$kinds/cmake" -B "$out/guest" -DMEMMGR_SOURCE="$PWD" \
+        -DCMAKE_INSTALL_PREFIX="$out/by_guest" >"$out/guest.log" &&
+        grep -q "^-- memmgr $version: USE_MEMORY_MGR is off" "$out/guest.log" &&
+        grep -qF -- "-isystem $PWD" "$out/guest/CMakeFiles/words.dir/flags.make" &&
+        cmake --build "$out/guest" && cmake --install "$out/guest" &&
+        [ ! -e "$out/by_guest/include/memmgr.h" ] &&
+        cmake -S "$kinds/cmake" -B "$out/guest" -DMEMMGR_INSTALL=ON && cmake --build "$out/guest" &&
+        cmake --install "$out/guest" && cmp memmgr.h "$out/by_guest/include/memmgr.h"
+}
+
 # What CMake installs is what make installs, without the manual.
 same_as_make()
 {
@@ -226,6 +275,7 @@ row_project()
     has cmake || { skip 'cmake project' 'cmake is not installed'; return; }
     consumer subdirectory
     consumer fetch
+    check 'cmake, in another project' guest
     check 'cmake --install' same_as_make
 }
 
@@ -234,7 +284,7 @@ archive()
 {
     if [ ! -f "$out/memmgr-$version.tar.gz" ]; then
         mkdir -p "$out/memmgr-$version"
-        cp -r memmgr.h LICENSE examples "$out/memmgr-$version/"
+        cp -r memmgr.h LICENSE README.md examples "$out/memmgr-$version/"
         (cd "$out" && tar czf "memmgr-$version.tar.gz" "memmgr-$version")
     fi
     echo "$out/memmgr-$version.tar.gz"
@@ -295,7 +345,7 @@ row_meson()
 taken_away()
 {
     mkdir -p "$out/shared/include" "$out/shared/share/man/man3" "$out/shared/share/cmake/other" \
-        "$out/shared/share/pkgconfig" &&
+        "$out/shared/share/pkgconfig" "$out/shared/share/doc/other" &&
         touch "$out/shared/include/other.h" "$out/shared/share/man/man3/other.3" \
             "$out/shared/share/man/man3/memmgr_of_others.3" &&
         (cd "$out/shared" && find . | sort) >"$out/before" &&

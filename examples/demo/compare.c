@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 enum { ROUNDS = 7, ROUNDS_AT_LEAST = 3, SECONDS = 25, FIGURES = 16, VARIANTS = 3 };
+enum { SPREAD = 25 }; // percent: more between the rounds of one build is not the build's doing
 enum { LIBC, MEMMGR, POOL };
 enum { SIZE_DIGITS = 16, POOL_AT_MOST = 500000000 };
 
@@ -131,6 +132,22 @@ static void print_table(int rounds) {
     }
 }
 
+// Did the rounds of a build differ widely, without the fastest and the slowest of them?
+static bool differs(int variant, int rounds) {
+    double values[ROUNDS];
+    for (int i = 0; i < rounds; i++)
+        values[i] = value(&results[variant][i], "total");
+    qsort(values, (size_t)rounds, sizeof *values, compare_doubles);
+    return values[rounds - 2] * 100 > values[1] * (100 + SPREAD);
+}
+
+static void tell_of_noise(int rounds) {
+    bool noisy = rounds < ROUNDS;
+    for (int variant = 0; variant < VARIANTS; variant++)
+        noisy = noisy || differs(variant, rounds);
+    if (noisy) printf("\nThe machine is busy: these times mean little.\n");
+}
+
 static void require_equal_answers(int rounds) {
     const char *answer = find(&results[LIBC][0], "answer")->text;
     for (int variant = 0; variant < VARIANTS; variant++)
@@ -170,6 +187,17 @@ static char **command_of(char *program, char *const *options, int option_count,
     return command;
 }
 
+static void require_files(char **files) {
+    for (; *files; files++) {
+        FILE *file = fopen(*files, "rb");
+        bool readable = file && (getc(file) != EOF || !ferror(file)); // a folder opens, too
+        if (file) fclose(file);
+        if (readable) continue;
+        fprintf(stderr, "%s: cannot be opened\n", *files);
+        exit(EXIT_FAILURE);
+    }
+}
+
 // How large the pool must be: what was used in one that is far too large, and as many quarters of
 // that for fragmentation as it takes for the program to run through.
 static void find_pool_size(char *program, char **files, char size[SIZE_DIGITS]) {
@@ -190,6 +218,7 @@ int main(int argc, char **argv) {
     if (argc < 5) fail("usage: compare LIBC_DEMO MEMMGR_DEMO SVG FILE...");
     char *libc = argv[1], *memmgr = argv[2], *svg = argv[3], **files = argv + 4;
     char size[SIZE_DIGITS];
+    require_files(files);
     find_pool_size(memmgr, files, size);
     char *const options[] = {"-p", size, "-d", svg};
     char **commands[VARIANTS];
@@ -206,6 +235,7 @@ int main(int argc, char **argv) {
            "ratios to libc malloc in the same round: below 1 is less.\n\n",
            rounds);
     print_table(rounds);
+    tell_of_noise(rounds);
     putchar('\n');
     require_equal_answers(rounds);
     printf("\nThe pool of %.1f MiB after the edits (as SVG in %s):\n\n",

@@ -22,12 +22,19 @@ day() {
     fi
 }
 
-# memmgr.3, and for each function and type a page that stands for it.
+# pages KIND: the names of all functions, or types.
+pages() { $AWK -F '\t' -v kind="$1" '$1 == kind && $2 != "" { print $2 }' "$folder/records"; }
+
+# memmgr.3, a page for each function, and for each type one that stands for it.
 make_man() {
-    $AWK -v date="$(day)" -f "$here/man.awk" "$folder/records" "$folder/records" \
-        >"$folder/memmgr.3" || return 1
-    $AWK -F '\t' '($1 == "function" || $1 == "type") && $2 != "" { print $2 }' "$folder/records" |
-        while read -r name; do echo '.so man3/memmgr.3' >"$folder/$name.3" || exit 1; done
+    today=$(day)
+    $AWK -v date="$today" -f "$here/troff.awk" -f "$here/man.awk" "$folder/records" \
+        "$folder/records" >"$folder/memmgr.3" || return 1
+    pages function | while read -r name; do
+        $AWK -v name="$name" -v date="$today" -f "$here/troff.awk" -f "$here/page.awk" \
+            "$folder/records" >"$folder/$name.3" || exit 1
+    done || return 1
+    pages type | while read -r name; do echo '.so man3/memmgr.3' >"$folder/$name.3" || exit 1; done
 }
 
 # Pictures of heaps, drawn by the library just now. A compiler for another system leaves none.

@@ -3,7 +3,6 @@
 # DESTDIR, PREFIX, INCLUDEDIR, DATADIR and MANDIR say where. It takes sh, awk and sed.
 cd "$(dirname "$0")/../.." || exit 1
 here=examples/packaging
-out=build/install
 version=$(sed -n 's/^#define MEMMGR_VERSION "\(.*\)"$/\1/p' memmgr.h)
 major=${version%%.*}
 
@@ -42,8 +41,12 @@ fill() {
         -e "s|@TO_INCLUDE@|$(relative "$2" "$INCLUDEDIR")|g" "$here/$1.in" >"$out/$1"
 }
 
+# What is made goes to a folder of its own, which is gone at the end: after an install by root,
+# nothing of root's is left in the checkout.
 prepare() {
-    mkdir -p "$out" || return 1
+    out=$(mktemp -d "${TMPDIR:-/tmp}/memmgr.XXXXXX") || return 1
+    trap 'rm -rf "$out"' EXIT
+    trap 'exit 1' HUP INT TERM
     sh examples/docs/docs.sh man memmgr.h "$out/man" &&
         fill memmgr.pc "$DATADIR/pkgconfig" &&
         fill memmgrConfig.cmake "$config" &&
@@ -56,6 +59,7 @@ files() {
     echo "$out/memmgr.pc $DATADIR/pkgconfig"
     echo "$out/memmgrConfig.cmake $config"
     echo "$out/memmgrConfigVersion.cmake $config"
+    for file in LICENSE README.md; do echo "$file $DATADIR/doc/memmgr"; done
     for page in "$out"/man/*.3; do echo "$page $MANDIR/man3"; done
 }
 
@@ -74,6 +78,8 @@ install | uninstall) ;;
 esac
 prepare || exit 1
 files | while read -r file folder; do "$1_one" "$file" "$folder" || exit 1; done || exit 1
-[ "$1" = install ] || [ ! -d "$DESTDIR$config" ] || rmdir "$DESTDIR$config" 2>/dev/null
+for folder in "$config" "$DATADIR/doc/memmgr"; do
+    [ "$1" = install ] || [ ! -d "$DESTDIR$folder" ] || rmdir "$DESTDIR$folder" 2>/dev/null
+done
 echo "memmgr $version: ${1}ed: $DESTDIR$INCLUDEDIR/memmgr.h, $DESTDIR$DATADIR/pkgconfig," \
-    "$DESTDIR$config, $DESTDIR$MANDIR/man3"
+    "$DESTDIR$config, $DESTDIR$MANDIR/man3, $DESTDIR$DATADIR/doc/memmgr"
