@@ -328,6 +328,10 @@ extern "C" {
 #if defined(__PRAGMA_REDEFINE_EXTNAME) && !defined(USE_MEMORY_MGR)
 #pragma redefine_extname memmgr_pool_init memmgr_pool_init_without_USE_MEMORY_MGR
 #pragma redefine_extname memmgr_pool_create memmgr_pool_create_without_USE_MEMORY_MGR
+#pragma redefine_extname memmgr_pool_alloc memmgr_pool_alloc_without_USE_MEMORY_MGR
+#pragma redefine_extname memmgr_pool_calloc memmgr_pool_calloc_without_USE_MEMORY_MGR
+#pragma redefine_extname memmgr_pool_realloc memmgr_pool_realloc_without_USE_MEMORY_MGR
+#pragma redefine_extname memmgr_pool_free memmgr_pool_free_without_USE_MEMORY_MGR
 #endif
 MEMMGR_API const char MEMMGR_LINK;
 #if !(defined(_WIN32) && !defined(__cplusplus)) // a DLL's name is no constant in C

@@ -314,7 +314,7 @@ section_instructions() {
     build steps_pool $steps $on -DBENCH_MEMMGR "$out/memmgr.o" -lm -pthread || return
     build steps_general $steps $on -DBENCH_GENERAL "$out/memmgr.o" -lm -pthread || return
     build steps_preload $steps -fno-builtin -DBENCH_GLIBC -lm || return
-    build libmemmgr.so $CC -O2 -fPIC -shared -fno-builtin -fvisibility=hidden -ffunction-sections \
+    build libmemmgr.so $CC -O2 -fPIC -shared -fno-builtin -fexceptions -fvisibility=hidden -ffunction-sections \
         -fdata-sections -Wl,--gc-sections examples/preload/preload.c -pthread -ldl || return
     counts >"$out/counts"
     if grep -q -e - "$out/counts"; then

@@ -99,7 +99,7 @@ stage_preload()
 {
     if [ "$(uname)" != Linux ]; then
         echo '  preload: skipped, not on Linux'
-    elif $CC -O2 -fPIC -shared -fno-builtin -o "$out/libmemmgr.so" examples/preload/preload.c -pthread -ldl \
+    elif $CC -O2 -fPIC -shared -fno-builtin -fexceptions -o "$out/libmemmgr.so" examples/preload/preload.c -pthread -ldl \
         >"$out/preload.log" 2>&1; then
         run_program preload sh tests/preload/run.sh "$out/libmemmgr.so"
         grep skipped "$out/preload.log"

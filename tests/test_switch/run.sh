@@ -57,6 +57,38 @@ for optimise in -O0 -O2; do
     done
 done
 
+# A linker that drops what nobody calls: pools have other names without the switch.
+if $CC $CFLAGS -ffunction-sections -fdata-sections -Wl,--gc-sections -DUSE_MEMORY_MGR \
+    -o "$out/program" "$out/one.on.o" "$out/two.on.o" -pthread >"$out/log" 2>&1 &&
+    echo | $CC -dM -E -x c - 2>/dev/null | grep -q __PRAGMA_REDEFINE_EXTNAME; then
+    CFLAGS_before=$CFLAGS
+    CFLAGS="$CFLAGS -ffunction-sections -fdata-sections -Wl,--gc-sections"
+    for mode in on off; do
+        for name in one two; do object $name $mode -O1; done
+    done
+    must_not_link "$out/one.on.o" "$out/two.off.o"
+    must_not_link "$out/one.off.o" "$out/two.on.o"
+    CFLAGS=$CFLAGS_before
+fi
+
+# C++'s operators in the place of the standard library's: whose the blocks are. Under a sanitizer
+# malloc and they are the sanitizer's.
+CXX=${CXX:-c++}
+override() { $CXX -std=c++11 "$@" -DUSE_MEMORY_MGR -o "$out/program" tests/override_sites.cpp -pthread; }
+if override >"$out/log" 2>&1; then
+    for optimise in -O0 -O2; do
+        override $optimise >"$out/log" 2>&1 && "$out/program" >"$out/log" 2>&1 && passes ||
+            fails "sites of new, $optimise"
+    done
+    for sanitizer in address thread; do
+        override -O1 -fsanitize=$sanitizer >"$out/log" 2>&1 || continue # there is none
+        if "$out/program" run >"$out/log" 2>&1; then passes
+        else fails "new under the sanitizer of $sanitizer"; fi
+    done
+else
+    echo "    override_sites.cpp: skipped, no $CXX"
+fi
+
 # The implementation in a file that has read the header before.
 for mode in on off; do
     object one $mode -O1 -include memmgr.h
