@@ -186,8 +186,9 @@
 // fails, at most m - g are live, every run between them is shorter than f, and there is at most
 // one run more than there are blocks, at most m - g + 1. So the pool has at most (m - g) + (m -
 // g + 1)(f - 1) <= m f - 1 granules: one of m f never fails. Robson (1977) shows that best fit
-// can be driven nearly that far; real programs are not like that, and a tenth above the peak is
-// usually plenty: see peak_used in memmgr_stats.
+// can be driven nearly that far. Real programs are not like that: peak_used in memmgr_stats of a
+// trial run, a quarter more (half more under 2 KiB), and the map; run it in that, and see that
+// failures stays 0.
 //
 // THREADS
 //
@@ -235,6 +236,21 @@
 //   trace       writes events down                 public    the API: validate, lock, call
 //                                                  libc      the API without the switch
 //                                                  override  malloc and its family
+
+//
+// The way of a call, from the API to where it ends:
+//
+//   memmgr_pool_alloc  mmi_pool_alloc_kept, mmi_class_take: a kept block; or
+//                      mmi_pool_alloc_searched, mmi_search_good (mmi_index_next, mmi_search_entry),
+//                      mmi_segment_take, mmi_map_set
+//   memmgr_pool_free   mmi_pool_free_short, mmi_map_is_live, then mmi_class_keep, or
+//                      mmi_segment_give
+//   memmgr_malloc      mmi_heap_alloc_short: the top of a stack; or mmi_heap_refill, mmi_slab_take
+//   memmgr_free        mmi_heap_free_short, mmi_heap_push, mmi_slab_number; or mmi_heap_free_other
+//
+// Inside, `at` and `length` are granules from map to pool; a `size` is bytes everywhere. What the
+// implementation calls a record is one of a watched block; an arena is a row of units. At >>end all
+// macros of the inside are undefined: to experiment with it, write into a copy, before >>end.
 
 #ifndef MEMMGR_H
 #define MEMMGR_H
@@ -4727,7 +4743,8 @@ MMI_FN void mmi_pool_end(memmgr_pool *pool) {
     }
 }
 
-#define MMI_PURGED_BYTES ((size_t)4 << 20) // given back at once: less than a millisecond
+// Given back at once, which takes less than a millisecond.
+#define MMI_PURGED_BYTES ((size_t)1 << (sizeof(size_t) > 2 ? 22 : 15))
 
 // Gives the whole pages of a free run back, until it is more than `most`. Bytes.
 MMI_FN size_t mmi_pool_purge(const mmi_segment *segment, mmi_run run, size_t page, size_t most) {
@@ -5437,7 +5454,13 @@ MMI_FN size_t mmi_large_trim(void) {
 // >>heap
 
 // The threads' heaps. A thread's own is used without a lock; what another thread may touch of it
-// are the states of its blocks, from LIVE to REMOTE, and the lists `told`.
+// are the states of its blocks, from LIVE to REMOTE, and the lists `told`:
+//
+//     heap->told[48 B] --> slab --told_next--> slab --> 0     each has REMOTE blocks, and told == 1
+//
+// Who frees another's block makes its state REMOTE, and the slab's `told` 1; who finds it 0 pushes
+// the slab onto the list. The owner takes the whole list, sets each `told` to 0, then looks at the
+// states: what becomes REMOTE after that is told anew.
 
 static mmi_heap mmi_heap_none; // of a thread that has made no call yet: empty, so all calls go slow
 static mmi_heap mmi_heap_gone; // of a thread whose end has been seen: the same

@@ -17,10 +17,21 @@ int main(void);
 static unsigned char buffer[1024];
 static void *volatile kept;
 
+#ifndef EMPTY
+static void *volatile reported;
+
+static void note(const memmgr_report *report, void *ctx) {
+    (void)ctx;
+    reported =
+        report->caller ? (void *)(uintptr_t)report->caller : (void *)(uintptr_t)report->pointer;
+}
+#endif
+
 int main(void) {
 #ifdef EMPTY
     kept = buffer;
 #else
+    memmgr_set_error_handler(note, (void *)0);
     memmgr_pool *pool = memmgr_pool_init(buffer, sizeof buffer, (void *)0);
     kept = memmgr_pool_alloc(pool, 20);
     if (memmgr_pool_free(pool, kept) != MEMMGR_OK) return 1;
