@@ -417,12 +417,14 @@ typedef struct {
     size_t used;         // bytes: the sum of the usable sizes of live blocks; where they are
                          // watched with what goes before and behind them
     size_t free;         // bytes: what can still be handed out
-    size_t largest_free; // bytes: a request of this size succeeds now
+    size_t largest_free; // bytes: a request of this size succeeds now. Of general calls: of large
+                         // blocks and idle units, beside what threads have ready and what is mapped
     size_t overhead;     // bytes: capacity - used - free; blocks in quarantine among them
-    size_t peak_used;    // bytes: the most that `used` has been
+    size_t peak_used;    // bytes: the most that `used` has been; a reset of the pool leaves it
     size_t requested;    // bytes: what callers asked for, where tracked; else equal to used
-    size_t live_blocks, allocations, frees, failures, misuses; // counts. Of general calls those
-    // that a thread's own stacks serve are not counted as allocations and frees
+    size_t live_blocks, allocations, frees, failures,
+        misuses; // counts. Of general calls blocks are
+    // counted as they go to threads' stacks and come back, in batches: allocations - frees is exact
     unsigned fragmentation; // percent: 100 - 100 * largest_free / free; 0 when nothing is free
 } memmgr_stats;
 
@@ -449,7 +451,7 @@ typedef struct {
 
 // What a pool does beyond the plain: memmgr_pool_desc.flags, and some of them for memmgr_watch.
 enum {
-    MEMMGR_POOL_LOCKED = 1u << 0, // may be shared between threads
+    MEMMGR_POOL_LOCKED = 1u << 0, // may be shared between threads: a lock that spins, then sleeps
     MEMMGR_POOL_FILL = 1u << 1,   // fresh blocks are filled with 0xCC, freed ones with 0xDD
     MEMMGR_POOL_GUARD = 1u << 2,  // 16 bytes before and behind each block are watched
     MEMMGR_POOL_TRACK = 1u << 3,  // each block knows where it was allocated, and freed
