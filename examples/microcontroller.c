@@ -2,6 +2,9 @@
 // interrupt may not call the pool, as it may have come in the midst of a call. So the main loop
 // keeps a queue of empty packets for it, and takes the full ones out of another.
 
+#ifndef USE_MEMORY_MGR
+#define USE_MEMORY_MGR // else pools are the C library's malloc; for all files of the firmware
+#endif
 #define MEMMGR_SMALL // for a device: less code, no operating system
 #define MEMMGR_STATIC
 #define MEMMGR_NO_THREADS
@@ -31,9 +34,22 @@ static void *take(Queue *queue) {
     return block;
 }
 
-static unsigned char memory[2048];
+static unsigned char memory[2048]; // anywhere, with any alignment: a section of your linker script
 static Queue empty, full;
 static unsigned lost;
+
+// There is no stderr to write to: what goes wrong is kept for whoever reads it out.
+static struct {
+    memmgr_error error;
+    const void *pointer, *caller; // what was freed, say, and where: an address of code
+} fault;
+
+static void note_fault(const memmgr_report *report, void *ctx) {
+    (void)ctx;
+    fault.error = report->error;
+    fault.pointer = report->pointer;
+    fault.caller = report->caller;
+}
 
 // The interrupt of a serial line: on a device the hardware calls it.
 static void on_packet(unsigned char number) {
@@ -52,6 +68,7 @@ static void on_packet(unsigned char number) {
 int main(void) {
     memmgr_pool *pool = memmgr_pool_init(memory, sizeof memory, NULL);
     unsigned sum = 0, received = 0;
+    memmgr_set_error_handler(note_fault, NULL);
     for (unsigned tick = 0; pool && tick < 1000; tick++) {
         void *block;
         while (empty.in - empty.out < QUEUE && (block = memmgr_pool_alloc(pool, PACKET)) != NULL)
@@ -67,5 +84,8 @@ int main(void) {
         memmgr_pool_free(pool, block);
     printf("%u packets, %u lost, checksum %u, %u bytes of memory\n", received, lost, sum,
            (unsigned)sizeof memory);
-    return memmgr_pool_destroy(pool) == 0 && received == 4400 && lost == 100 ? 0 : 1;
+    memmgr_pool_free(pool, memory + 1); // a mistake
+    printf("a fault was noted: %s\n", memmgr_error_name(fault.error));
+    if (memmgr_pool_check(pool) != MEMMGR_OK) return 1; // then: memmgr_pool_reset, and go on anew
+    return fault.error == MEMMGR_FOREIGN_POINTER && received == 4400 && lost == 100 ? 0 : 1;
 }
