@@ -619,6 +619,8 @@ static void test_grow_limit_is_the_capacity(void) {
     }
     desc.limit = 8191;
     CHECK(memmgr_pool_create(100000, &desc) == NULL);
+    desc.limit = 1; // no pool is as small as that
+    CHECK(memmgr_pool_create(0, &desc) == NULL || !SWITCH_ON);
     desc.limit = SIZE_MAX;
     memmgr_pool *pool = memmgr_pool_create(100000, &desc);
     REQUIRE(pool != NULL);

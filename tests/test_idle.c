@@ -113,17 +113,22 @@ static void test_idle_goes_back_from_below_cached_blocks(void) {
 // Small blocks alone: what the large ones have left goes back, too.
 static void test_idle_large_goes_back_beside_small_blocks(void) {
     enum { COUNT = 30 };
-    void *kept = memmgr_malloc(16), *last;
+    void *kept = memmgr_malloc(16), *last, *between[COUNT / 10];
     for (int i = 0; i < COUNT; i++) {
         blocks[i] = memmgr_malloc(1 << 20);
         if (CHECK(blocks[i])) memset(blocks[i], 1, 1 << 20);
     }
     last = memmgr_malloc(1 << 20);
     for (int i = 0; i < COUNT; i++)
-        memmgr_free(blocks[i]);
+        if (i % 10 != 5) // several runs, each more than goes at once
+            memmgr_free(blocks[i]);
+        else
+            between[i / 10] = blocks[i];
     size_t before = resident_bytes();
     churn_small_blocks();
     CHECK(resident_bytes() + (size_t)COUNT / 2 * (1 << 20) < before);
+    for (int i = 0; i < COUNT / 10; i++)
+        memmgr_free(between[i]);
     memmgr_free(last);
     memmgr_free(kept);
 }
@@ -141,8 +146,32 @@ static void test_idle_stays_for_who_needs_it(void) {
 
 #endif
 
+// It goes in portions; what is needed again in between stays.
+static void test_idle_goes_in_portions(void) {
+    void *kept = fill_and_free();
+    size_t before = idle_bytes(), steps = 0;
+    seconds_now++;
+    mmi_heap_visit(mmi_heap_mine);
+    seconds_now++;
+    mmi_heap_visit(mmi_heap_mine);
+    CHECK(mmi_arena_all.due != 0 && idle_bytes() < before && idle_bytes() > before / 2);
+    for (int i = 0; i < BLOCKS / 2; i++)
+        blocks[i] = memmgr_malloc(BLOCK);
+    for (int i = 0; i < BLOCKS / 2; i++)
+        memmgr_free(blocks[i]);
+    for (; mmi_arena_all.due != 0 && steps < 100; steps++) {
+        mmi_heap_visit(mmi_heap_mine);
+        CHECK(mmi_arena_all.due <= mmi_arena_all.least_idle);
+    }
+    CHECK(steps < 100);
+    for (int step = 0; step < 100; step++, seconds_now++)
+        mmi_heap_visit(mmi_heap_mine);
+    check_given_back(kept);
+}
+
 static const test_case tests[] = {
 #if HAVE_CLOCK
+    TEST(test_idle_goes_in_portions),
     TEST(test_idle_goes_back_beside_large_blocks),
     TEST(test_idle_goes_back_beside_small_blocks),
     TEST(test_idle_goes_back_from_below_cached_blocks),
