@@ -322,7 +322,8 @@ section_instructions() {
         return
     fi
     judged=no
-    if $CC --version | head -1 | grep -q '^gcc.* 12\.'; then judged=yes; fi
+    # gcc 12, by whatever name it is called
+    if echo __GNUC__ __clang__ | $CC -E -P - 2>/dev/null | grep -qx '12 __clang__'; then judged=yes; fi
     awk -v judged=$judged '
     /^#/ || /^compiler/ { next }
     FILENAME == ARGV[1] { most[$1, $2] = $3 " " $4; kept++; next }

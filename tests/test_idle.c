@@ -133,19 +133,6 @@ static void test_idle_large_goes_back_beside_small_blocks(void) {
     memmgr_free(kept);
 }
 
-// What a program needs again within a second stays.
-static void test_idle_stays_for_who_needs_it(void) {
-    memmgr_free(fill_and_free());
-    for (int step = 0; step < STEPS; step++, seconds_now++) {
-        memmgr_free(fill_and_free());
-        for (int i = 0; i < 20; i++) // some of it each time
-            memmgr_free(memmgr_malloc(50000));
-        CHECK(idle_bytes() > (size_t)BLOCKS * BLOCK / 2);
-    }
-}
-
-#endif
-
 // It goes in portions; what is needed again in between stays.
 static void test_idle_goes_in_portions(void) {
     void *kept = fill_and_free();
@@ -169,13 +156,27 @@ static void test_idle_goes_in_portions(void) {
     check_given_back(kept);
 }
 
+// What a program needs again within a second stays.
+static void test_idle_stays_for_who_needs_it(void) {
+    memmgr_free(fill_and_free());
+    for (int step = 0; step < STEPS; step++, seconds_now++) {
+        memmgr_free(fill_and_free());
+        for (int i = 0; i < 20; i++) // some of it each time
+            memmgr_free(memmgr_malloc(50000));
+        CHECK(idle_bytes() > (size_t)BLOCKS * BLOCK / 2);
+    }
+}
+
+#endif
+
 static const test_case tests[] = {
 #if HAVE_CLOCK
-    TEST(test_idle_goes_in_portions),
+
     TEST(test_idle_goes_back_beside_large_blocks),
     TEST(test_idle_goes_back_beside_small_blocks),
     TEST(test_idle_goes_back_from_below_cached_blocks),
     TEST(test_idle_large_goes_back_beside_small_blocks),
+    TEST(test_idle_goes_in_portions),
     TEST(test_idle_stays_for_who_needs_it),
 #endif
     {NULL, NULL},

@@ -77,8 +77,8 @@ CXX=${CXX:-c++}
 override() { $CXX -std=c++11 "$@" -DUSE_MEMORY_MGR -o "$out/program" tests/override_sites.cpp -pthread; }
 if override >"$out/log" 2>&1; then
     for optimise in -O0 -O2; do
-        override $optimise >"$out/log" 2>&1 && "$out/program" >"$out/log" 2>&1 && passes ||
-            fails "sites of new, $optimise"
+        if override $optimise >"$out/log" 2>&1 && "$out/program" >"$out/log" 2>&1; then passes
+        else fails "sites of new, $optimise"; fi
     done
     for sanitizer in address thread; do
         override -O1 -fsanitize=$sanitizer >"$out/log" 2>&1 || continue # there is none
