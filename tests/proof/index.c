@@ -146,7 +146,7 @@ void index_sets(void) {
     any_tree();
     uint32_t entry = any_entry(), other = any_entry();
     unsigned code = nondet_byte(), before = level_0[other];
-    mmi_index_set(&tree.segment, entry, code);
+    mmi_index_set_code(&tree.segment, entry, code);
     PROVE(level_0[entry] == code);
     PROVE(other == entry || level_0[other] == before);
     PROVE(tree_holds());

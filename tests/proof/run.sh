@@ -35,9 +35,9 @@ CC=${CC:-cc}
 # Bounds of the loops of memmgr.h: CBMC proves that they end there, and so that a block's end, and a
 # run's, is never more than three steps away.
 steps=mmi_map_length_beyond.0:3,mmi_map_run_start_beyond.0:4,mmi_map_run_end_beyond.0:4
-steps=$steps,mmi_map_longest.0:34,mmi_index_set.0:4,mmi_index_next.0:8,mmi_index_next.1:3
+steps=$steps,mmi_map_longest.0:34,mmi_index_set_code.0:4,mmi_index_next.0:8,mmi_index_next.1:3
 steps=$steps,mmi_map_block_at.0:5,mmi_map_block_at.1:5
-steps=$steps,mmi_segment_lay_out.0:1,mmi_segment_lay_out.1:6,mmi_segment_fit_with.1:16
+steps=$steps,mmi_segment_lay_out_lists.0:1,mmi_index_lay_out.0:6,mmi_segment_fit_with.1:16
 steps=$steps,mmi_text_number.0:20,mmi_text_number.1:21
 wraps='--unsigned-overflow-check --pointer-overflow-check'
 tree='-DNODE=4 -DROOT_NODES=2 -DLEAVES=20 --no-array-field-sensitivity --no-standard-checks'
@@ -45,7 +45,7 @@ tree="$tree --bounds-check --unwinding-assertions"
 # A pool of 8 granules, in one entry: what a fixed pool never does is bounded at nothing.
 once=mmi_segment_clear.0:1,mmi_map_length_beyond.0:2,mmi_map_run_start_beyond.0:2
 once=$once,mmi_map_run_end_beyond.0:3,mmi_map_block_at.0:2,mmi_map_block_at.1:2,mmi_map_longest.0:6
-once=$once,mmi_index_set.0:2,mmi_pool_search_table.0:1,mmi_pool_drop_segment.0:1
+once=$once,mmi_index_set_code.0:2,mmi_pool_search_table.0:1,mmi_pool_drop_segment.0:1
 once=$once,mmi_pool_drop_segment.1:1,mmi_pool_sweep.0:2,mmi_pool_flush.0:2,mmi_class_flush.0:1
 once=$once,mmi_class_flush.1:1,mmi_pool_add_segment.0:1,mmi_pool_grow_table.0:1,mmi_pool_grow.0:1
 once=$once,mmi_class_split.0:1,mmi_pool_search.0:2,mmi_search_candidates.0:3,mmi_search_good.0:3
@@ -151,7 +151,7 @@ lone_entry        |map_conserves|
 kept_live         |map_live|
     /mmi_map_is_live/,/^}/s/entry->start & entry->used/entry->start/
 parents_stay      |index_sets|
-    /^MMI_FN void mmi_index_set/,/^}/s/code < most && old < most/code < most/
+    /^MMI_FN void mmi_index_set_code/,/^}/s/code < most && old < most/code < most/
 code_step         |index_codes|
     s/code_for(uint32_t length) {/& length++;/
 misuse_kind       |pool_frees|
