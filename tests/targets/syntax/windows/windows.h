@@ -50,6 +50,7 @@ BOOL WINAPI WriteFile(HANDLE file, LPCVOID from, DWORD size, LPDWORD written, OV
 BOOL WINAPI GetConsoleMode(HANDLE console, LPDWORD mode);
 DWORD WINAPI GetEnvironmentVariableA(LPCSTR name, LPSTR to, DWORD size);
 BOOL WINAPI SwitchToThread(void);
+void WINAPI Sleep(DWORD milliseconds);
 DWORD WINAPI GetTickCount(void);
 BOOL WINAPI QueryPerformanceCounter(LARGE_INTEGER *to);
 BOOL WINAPI QueryPerformanceFrequency(LARGE_INTEGER *to);
