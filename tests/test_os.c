@@ -236,7 +236,16 @@ static void test_os_colours(void) {
 #endif
 }
 
+// To wait, for a moment or for longer, is nobody's error.
+static void test_os_waits(void) {
+    errno = 77;
+    mmi_os_yield(false);
+    mmi_os_yield(true);
+    CHECK_EQUAL(errno, 77);
+}
+
 static const test_case tests[] = {
+    TEST(test_os_waits),
     TEST(test_os_pages),
     TEST(test_os_report_without_room),
     TEST(test_os_no_key_left),
