@@ -245,11 +245,8 @@ static void test_os_waits(void) {
 }
 
 static const test_case tests[] = {
-    TEST(test_os_waits),
-    TEST(test_os_pages),
-    TEST(test_os_report_without_room),
-    TEST(test_os_no_key_left),
-    TEST(test_os_colours),
+    TEST(test_os_waits),       TEST(test_os_pages),   TEST(test_os_report_without_room),
+    TEST(test_os_no_key_left), TEST(test_os_colours),
 };
 
 int main(int argc, char **argv) { return TEST_MAIN(tests, argc, argv); }
