@@ -236,7 +236,6 @@
 //   trace       writes events down                 public    the API: validate, lock, call
 //                                                  libc      the API without the switch
 //                                                  override  malloc and its family
-
 //
 // The way of a call, from the API to where it ends:
 //
@@ -422,9 +421,9 @@ typedef struct {
     size_t overhead;     // bytes: capacity - used - free; blocks in quarantine among them
     size_t peak_used;    // bytes: the most that `used` has been; a reset of the pool leaves it
     size_t requested;    // bytes: what callers asked for, where tracked; else equal to used
-    size_t live_blocks, allocations, frees, failures,
-        misuses; // counts. Of general calls blocks are
-    // counted as they go to threads' stacks and come back, in batches: allocations - frees is exact
+    // Counts. Of general calls blocks are counted as they go to threads' stacks and come back, in
+    // batches: allocations - frees is exact.
+    size_t live_blocks, allocations, frees, failures, misuses;
     unsigned fragmentation; // percent: 100 - 100 * largest_free / free; 0 when nothing is free
 } memmgr_stats;
 
@@ -4433,7 +4432,6 @@ MMI_FN bool mmi_pool_was_refused(const memmgr_pool *pool, const mmi_request *wan
     memmgr_pool_desc first = pool->desc;
     mmi_found found = {NULL, {0, 0}, 0};
     first.fit = MEMMGR_FIT_FIRST;
-    found.segment = NULL;
     for (uint32_t i = 0; i < pool->segment_count && !found.segment; i++)
         mmi_search_all(mmi_pool_segment(pool, i), want, &first, &found);
     return found.segment != NULL;
