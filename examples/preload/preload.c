@@ -6,18 +6,21 @@
 //
 // MEMMGR_OPTIONS is a list, with commas between them, of
 //
+// clang-format off
 //     help               lists the options
 //     stats              statistics of the heap at exit, on stderr
 //     leaks              blocks that are live at exit; with `track` by where they were allocated
 //     abort              a misuse ends the program
 //     fill               fresh blocks are filled with 0xCC, freed ones with 0xDD
 //     track              each block knows where it was allocated and freed
-//     guard              bytes before and behind each block are watched, and looked at again at
-//     exit quarantine         freed blocks are kept a while, to see who writes to them; at exit,
-//     too inject=N           the N-th allocation fails inject=1/N[:SEED]  one allocation in N
-//     fails, at random trace=FILE         records allocations and frees, for
-//     examples/trace/replay.c draw=FILE          a picture of the heap at exit: SVG, or text if
-//     FILE does not end in .svg json=FILE          the statistics at exit as JSON
+//     guard              bytes before and behind each block are watched; at exit, too
+//     quarantine         freed blocks are kept a while, to see who writes to them; at exit, too
+//     inject=N           the N-th allocation fails
+//     inject=1/N[:SEED]  one allocation in N fails, at random
+//     trace=FILE         records allocations and frees, for examples/trace/replay.c
+//     draw=FILE          a picture of the heap at exit: SVG, or text if FILE does not end in .svg
+//     json=FILE          the statistics at exit as JSON
+// clang-format on
 //
 // %p in a FILE becomes the process's number. Places in a program are told as module+offset, with
 // options and without, which `addr2line -f -e module offset` makes a line of.
