@@ -16,19 +16,7 @@ export LC_ALL CC
 rm -rf "$out"
 mkdir -p "$out"
 
-# row NAME PASSED FAILED
-row()
-{
-    printf '  %-28s %s\n' "$1" "$2 passed, $3 failed"
-    passed=$((passed + $2))
-    failed=$((failed + $3))
-}
-
-skip()
-{
-    printf '  %-28s %s\n' "$1" "skipped: $2"
-    [ "$MEMMGR_REQUIRE_ALL" != 1 ] || failed=$((failed + 1))
-}
+. tests/rows.sh
 
 # judge NAME FILE: the file lists what is wrong, a line each.
 judge()

@@ -18,18 +18,7 @@ mkdir -p "$out"
 MAKEFLAGS=
 export MAKEFLAGS
 
-row()
-{
-    printf '  %-28s %s\n' "$1" "$2 passed, $3 failed"
-    passed=$((passed + $2))
-    failed=$((failed + $3))
-}
-
-skip()
-{
-    printf '  %-28s %s\n' "$1" "skipped: $2"
-    [ "$MEMMGR_REQUIRE_ALL" != 1 ] || failed=$((failed + 1))
-}
+. tests/rows.sh
 
 # Debian has no such tool: what can be said without it stands in the rows before.
 not_run() { printf '  %-28s %s\n' "$1, the tool" 'not run: not in Debian'; }

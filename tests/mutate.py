@@ -707,8 +707,7 @@ class Setup:
     def list_tests(self, program):
         if program.compiler == 'library':
             return []
-        prefix = ['prlimit', '--data=unlimited'] if ASAN in program.flags else []
-        answer = quiet(prefix + [os.path.join(self.bin, program.name), '--list'])
+        answer = quiet(start_of(program, self.bin) + ['--list'])
         names = [line for line in answer.stdout.split('\n') if re.fullmatch(r'\w+', line)]
         if names:
             return names
@@ -734,6 +733,12 @@ def environment():
     env = dict(os.environ, SEED='1', SCALE='2', NO_COLOR='1', ASAN_OPTIONS='detect_leaks=0')
     env.pop('MEMMGR_OPTIONS', None)
     return env
+
+
+def start_of(program, folder):
+    """How a program is run. The shadow of the address sanitizer counts as data."""
+    limits = ['prlimit', '--data=unlimited'] if ASAN in program.flags else []
+    return limits + [os.path.join(folder, program.name)]
 
 
 def kill_group(group):
@@ -769,9 +774,7 @@ class Worker:
 
     def run(self, folder, program, tests, limit, number, marks):
         """None when the tests passed; else what happened."""
-        command = [os.path.join(folder, program.name)]
-        if ASAN in program.flags: # whose shadow counts as data
-            command = ['prlimit', '--data=unlimited'] + command
+        command = start_of(program, folder)
         env = environment()
         env['TMPDIR'] = os.path.join(self.folder, 'tmp')
         env['MUTATE_NUMBER'] = str(number)
