@@ -1189,6 +1189,14 @@ MMI_INLINE memmgr_block mmi_block_shown(const void *address, size_t size, bool l
     return block;
 }
 
+// Stands before a function that is called when the program, or the library, has been loaded, before
+// its own constructors where that can be said.
+#if MMI_POSIX && MMI_THREADS && MMI_GNUC && MMI_ELF
+#define MMI_AT_LOAD __attribute__((constructor(101), used)) static
+#elif MMI_POSIX && MMI_THREADS && MMI_GNUC
+#define MMI_AT_LOAD __attribute__((constructor, used)) static
+#endif
+
 // A variable of which each thread has its own, where it can.
 #if !MMI_THREADS || MMI_NO_LOCALS
 #define MMI_THREAD_LOCAL
@@ -2022,15 +2030,19 @@ struct mmi_heap {
     uintptr_t told[MMI_SIZES]; // slabs with REMOTE blocks: others push, the owner takes all
 };
 
-// A row of units. used <= fresh <= unit_count <= unit_room
-typedef struct {
+// A row of units, and before their descriptors what is known about the row. A thread that is late
+// with a free may find a unit by its address when the memory has gone: so descriptors, and states,
+// are for ever those of one address, and an arena whose memory was given back gets it there again,
+// or not at all. used <= fresh <= unit_count
+typedef struct mmi_arena {
     uintptr_t base;     // of the first unit
     size_t unit_count;  // 0: its memory was given back
     size_t fresh, used; // the units from `fresh` on have never been used; those that are slabs
-    mmi_slab *units;    // their descriptors, which stay
-    size_t unit_room;   // for how many units there are descriptors
+    mmi_slab *units;    // their descriptors
+    size_t unit_room;   // for how many units there are descriptors: so many come back
     void *memory;       // as it was mapped,
     size_t size;        // bytes
+    struct mmi_arena *before; // which had this one's place, and was not to be had again
 } mmi_arena;
 
 #define MMI_ARENAS_MAX 256u
@@ -2046,6 +2058,7 @@ typedef struct {
 #define MMI_VISIT_BLOCKS 1024u        // a heap looks after it when it has taken so many more
 
 MMI_STATIC_ASSERT(sizeof(mmi_slab) == 128);
+MMI_STATIC_ASSERT(sizeof(mmi_arena) <= sizeof(mmi_slab)); // it stands in the place of a descriptor
 MMI_STATIC_ASSERT((MMI_UNIT / MMI_GRANULE) <= UINT16_MAX);
 
 #endif // MMI_HAS_HEAPS
@@ -2057,6 +2070,7 @@ MMI_STATIC_ASSERT((MMI_UNIT / MMI_GRANULE) <= UINT16_MAX);
 // One contract, one block for each system:
 //   mmi_os_page()                bytes; what map returns is aligned to it
 //   mmi_os_map(size)             zeroed memory, size a multiple of the page, or NULL
+//   mmi_os_map_again(memory, size)  the same where it was before it was unmapped, or false
 //   mmi_os_unmap(memory, size)   gives back what map returned, whole
 //   mmi_os_purge(memory, size)   gives whole pages back, keeps the addresses; bytes that were held
 //   mmi_os_no_memory()           errno
@@ -2097,8 +2111,9 @@ MMI_FN size_t mmi_os_page(void) {
     return (size_t)page;
 }
 
-MMI_FN void *mmi_os_map(size_t size) {
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MMI_MAP_FLAGS, -1, 0);
+// At an address, where it is free, or wherever there is room.
+MMI_FN void *mmi_os_map_near(void *address, size_t size) {
+    void *memory = mmap(address, size, PROT_READ | PROT_WRITE, MMI_MAP_FLAGS, -1, 0);
     if (memory == MAP_FAILED) return NULL;
 #if defined(MEMMGR_HUGE_PAGES) && defined(MADV_HUGEPAGE)
     (void)madvise(memory, size, MADV_HUGEPAGE);
@@ -2106,12 +2121,22 @@ MMI_FN void *mmi_os_map(size_t size) {
     return memory;
 }
 
+MMI_FN void *mmi_os_map(size_t size) { return mmi_os_map_near(NULL, size); }
+
 MMI_FN void mmi_os_unmap(void *memory, size_t size) {
     int error = errno, failed = munmap(memory, size);
     MMI_ASSERT(!failed);
     (void)failed;
     errno = error;
 }
+
+#if MMI_HAS_HEAPS
+MMI_FN bool mmi_os_map_again(void *memory, size_t size) {
+    void *mapped = mmi_os_map_near(memory, size);
+    if (mapped && mapped != memory) mmi_os_unmap(mapped, size);
+    return mapped == memory;
+}
+#endif
 
 #define MMI_OS_RESERVE ((size_t)1 << (sizeof(size_t) > 4 ? 30 : 26)) // address space, to start with
 
@@ -2244,6 +2269,12 @@ MMI_FN size_t mmi_os_page(void) {
 MMI_FN void *mmi_os_map(size_t size) {
     return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
 }
+
+#if MMI_HAS_HEAPS
+MMI_FN bool mmi_os_map_again(void *memory, size_t size) {
+    return VirtualAlloc(memory, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE) != NULL;
+}
+#endif
 
 MMI_FN void mmi_os_unmap(void *memory, size_t size) {
     (void)size;
@@ -4975,7 +5006,7 @@ MMI_FN bool mmi_slab_walk(const mmi_slab *slab, memmgr_visitor visit, void *ctx)
 // Where units, and what is known about them, come from. Whatever is called here is called with the
 // arena's lock held, but for mmi_arena_find.
 
-static mmi_arena mmi_arenas[MMI_ARENAS_MAX];
+static uintptr_t mmi_arenas[MMI_ARENAS_MAX]; // mmi_arena each; 0 from the first one on that is none
 
 // Idle units, those last that have been idle longest.
 typedef struct {
@@ -4986,7 +5017,7 @@ typedef struct {
 static mmi_lock mmi_arena_lock;
 
 static struct {
-    uintptr_t count;       // of arenas; written last when one is added
+    size_t count;          // of arenas
     mmi_units idle, clean; // idle units whose pages are held; those whose pages were given back
     size_t least_idle;     // the least idle.count since `ticked`
     size_t due;            // idle units whose pages are to be given back
@@ -5029,76 +5060,86 @@ MMI_FN bool mmi_arena_give_states(mmi_slab *unit, unsigned order) {
     return true;
 }
 
-MMI_FN size_t mmi_arena_table_size(size_t units) {
-    return mmi_align_up(units * sizeof(mmi_slab), MMI_UNIT);
+MMI_INLINE mmi_arena *mmi_arena_at(size_t place) {
+    return (mmi_arena *)mmi_atomic_word_acquire(&mmi_arenas[place]);
 }
 
-// Descriptors for so many units in an arena that has none, or had more. False when there is no
-// memory.
-MMI_FN bool mmi_arena_describe(mmi_arena *arena, size_t units) {
-    if (arena->unit_room == 0) {
-        arena->units = (mmi_slab *)mmi_os_map(mmi_arena_table_size(units));
-        if (!arena->units) return false;
-        arena->unit_room = units;
-    }
+MMI_FN size_t mmi_arena_table_size(size_t units) {
+    return mmi_align_up((1 + units) * sizeof(mmi_slab), MMI_UNIT);
+}
+
+// An arena, and descriptors, for what was mapped; NULL when there is no memory for them.
+MMI_FN mmi_arena *mmi_arena_describe(void *memory, size_t size) {
+    uintptr_t base = mmi_align_up((uintptr_t)memory, MMI_UNIT);
+    size_t units = ((uintptr_t)memory + size - base) / MMI_UNIT;
+    mmi_slab *table = (mmi_slab *)mmi_os_map(mmi_arena_table_size(units));
+    if (!table) return NULL;
+    mmi_arena *arena = (mmi_arena *)(void *)table;
+    arena->base = base;
+    arena->unit_count = arena->unit_room = units;
+    arena->units = table + 1;
+    arena->memory = memory;
+    arena->size = size;
+    return arena;
+}
+
+// Gives an arena its memory again. False where that is not to be had.
+MMI_FN bool mmi_arena_revive(mmi_arena *arena) {
+    if (!mmi_os_map_again(arena->memory, arena->size)) return false;
+    arena->unit_count = arena->unit_room;
     return true;
 }
 
-// The place of an arena whose memory was given back, else the next; NULL when all are taken.
-MMI_FN mmi_arena *mmi_arena_vacant(void) {
+// An arena as large as all others together, or less where there is not as much; NULL for none.
+MMI_FN mmi_arena *mmi_arena_make(void) {
+    size_t most = 0, size;
     for (size_t i = 0; i < mmi_arena_all.count; i++)
-        if (mmi_arenas[i].unit_count == 0) return &mmi_arenas[i];
-    return mmi_arena_all.count < MMI_ARENAS_MAX ? &mmi_arenas[mmi_arena_all.count] : NULL;
+        if (mmi_arena_at(i)->unit_count != 0) most += mmi_arena_at(i)->size;
+    if (most < MMI_OS_RESERVE) most = MMI_OS_RESERVE;
+    void *memory = mmi_os_reserve(most, MMI_ARENA_LEAST, &size);
+    mmi_arena *arena = memory ? mmi_arena_describe(memory, size) : NULL;
+    if (memory && !arena) mmi_os_unmap(memory, size);
+    return arena;
 }
 
-// Adds an arena as large as all others together, or less where there is not as much.
+// One arena more: one that was given back, or else a new one, in its place or in the next. NULL
+// when there is no memory, or no place.
 MMI_FN mmi_arena *mmi_arena_add(void) {
-    mmi_arena *arena = mmi_arena_vacant();
-    size_t most = 0;
-    for (size_t i = 0; i < mmi_arena_all.count; i++)
-        most += mmi_arenas[i].size;
+    size_t place = mmi_arena_all.count;
+    for (size_t i = mmi_arena_all.count; i-- > 0;)
+        if (mmi_arena_at(i)->unit_count == 0) {
+            if (mmi_arena_revive(mmi_arena_at(i))) return mmi_arena_at(i);
+            place = i;
+        }
+    mmi_arena *arena = place < MMI_ARENAS_MAX ? mmi_arena_make() : NULL;
     if (!arena) return NULL;
-    if (most < MMI_OS_RESERVE) most = MMI_OS_RESERVE;
-    if (arena->unit_room) most = (arena->unit_room + 1) * MMI_UNIT;
-    size_t size;
-    void *memory = mmi_os_reserve(most, MMI_ARENA_LEAST, &size);
-    if (!memory) return NULL;
-    uintptr_t base = mmi_align_up((uintptr_t)memory, MMI_UNIT);
-    size_t units = ((uintptr_t)memory + size - base) / MMI_UNIT;
-    if (!mmi_arena_describe(arena, units)) {
-        mmi_os_unmap(memory, size);
-        return NULL;
-    }
-    if (units > arena->unit_room) units = arena->unit_room;
-    arena->memory = memory;
-    arena->size = size;
-    mmi_atomic_word_store(&arena->base, base);
-    arena->used = 0; // and so is fresh, which others read
-    arena->unit_count = units;
-    if (arena == &mmi_arenas[mmi_arena_all.count]) // to mmi_arena_find
-        mmi_atomic_word_release(&mmi_arena_all.count, mmi_arena_all.count + 1);
+    if (place == mmi_arena_all.count)
+        mmi_arena_all.count++;
+    else
+        arena->before = mmi_arena_at(place);
+    mmi_atomic_word_release(&mmi_arenas[place], (uintptr_t)arena); // to mmi_arena_at
     return arena;
 }
 
 // The descriptor of the unit that an address lies in; NULL where there is none, or it was never
 // used. May be called without the lock.
 MMI_FN mmi_slab *mmi_arena_find(uintptr_t address) {
-    size_t count = mmi_atomic_word_acquire(&mmi_arena_all.count);
-    for (size_t i = 0; i < count; i++) {
-        const mmi_arena *arena = &mmi_arenas[i];
-        uintptr_t base = mmi_atomic_word(&arena->base);
-        size_t number = (address - base) >> MMI_UNIT_SHIFT;
+    for (size_t i = 0; i < MMI_ARENAS_MAX; i++) {
+        const mmi_arena *arena = mmi_arena_at(i);
+        if (!arena) break;
+        size_t number = (address - arena->base) >> MMI_UNIT_SHIFT;
         if (number >= mmi_atomic_word_acquire(&arena->fresh)) continue;
         MMI_PAUSE("unit of an arena seen");
-        if (mmi_atomic_word(&arena->base) == base) return &arena->units[number];
+        return &arena->units[number];
     }
     return NULL;
 }
 
 MMI_FN mmi_arena *mmi_arena_of(const mmi_slab *unit) {
-    mmi_arena *arena = mmi_arenas;
+    size_t place = 0;
+    mmi_arena *arena = mmi_arena_at(0);
     while ((unit->start - arena->base) >> MMI_UNIT_SHIFT >= arena->unit_count)
-        arena++;
+        arena = mmi_arena_at(++place);
     return arena;
 }
 
@@ -5136,10 +5177,10 @@ MMI_FN bool mmi_arena_has_idle(void) {
 
 // A unit that was never used.
 MMI_FN mmi_slab *mmi_arena_take_fresh(void) {
-    mmi_arena *arena = mmi_arenas, *end = mmi_arenas + mmi_arena_all.count;
-    while (arena < end && arena->fresh == arena->unit_count)
-        arena++;
-    if (arena == end && !(arena = mmi_arena_add())) return NULL;
+    mmi_arena *arena = NULL;
+    for (size_t i = 0; i < mmi_arena_all.count && !arena; i++)
+        if (mmi_arena_at(i)->fresh < mmi_arena_at(i)->unit_count) arena = mmi_arena_at(i);
+    if (!arena && !(arena = mmi_arena_add())) return NULL;
     mmi_slab *unit = &arena->units[arena->fresh];
     unit->start = arena->base + arena->fresh * MMI_UNIT;
     mmi_atomic_word_release(&arena->fresh, arena->fresh + 1); // to mmi_arena_find
@@ -5209,7 +5250,7 @@ MMI_FN void mmi_arena_put(mmi_slab *unit) {
 MMI_FN bool mmi_arena_retire(void) {
     bool any = false;
     for (size_t i = 1; i < mmi_arena_all.count; i++) {
-        mmi_arena *arena = &mmi_arenas[i];
+        mmi_arena *arena = mmi_arena_at(i);
         if (arena->unit_count == 0 || arena->used != 0) continue;
         for (size_t j = 0; j < arena->fresh; j++) {
             mmi_arena_unlink(&arena->units[j]);
@@ -5217,7 +5258,7 @@ MMI_FN bool mmi_arena_retire(void) {
         }
         mmi_atomic_word_store(&arena->fresh, 0);
         mmi_os_unmap(arena->memory, arena->size);
-        arena->size = arena->unit_count = 0;
+        arena->unit_count = 0;
         any = true;
     }
     return any;
@@ -5225,11 +5266,12 @@ MMI_FN bool mmi_arena_retire(void) {
 
 // Unmaps everything.
 MMI_FN void mmi_arena_end(void) {
-    for (size_t i = 0; i < mmi_arena_all.count; i++) {
-        mmi_arena *arena = &mmi_arenas[i];
-        if (arena->unit_count) mmi_os_unmap(arena->memory, arena->size);
-        mmi_os_unmap(arena->units, mmi_arena_table_size(arena->unit_room));
-    }
+    for (size_t i = 0; i < mmi_arena_all.count; i++)
+        for (mmi_arena *arena = mmi_arena_at(i), *before; arena; arena = before) {
+            before = arena->before;
+            if (arena->unit_count) mmi_os_unmap(arena->memory, arena->size);
+            mmi_os_unmap(arena, mmi_arena_table_size(arena->unit_room));
+        }
     for (char *map = (char *)mmi_arena_all.meta_maps, *before; map; map = before) {
         before = (char *)((void **)(void *)map)[0];
         mmi_os_unmap(map, ((size_t *)(void *)map)[1]);
@@ -5242,7 +5284,7 @@ MMI_FN void mmi_arena_end(void) {
 MMI_FN size_t mmi_arena_capacity(void) {
     size_t bytes = mmi_arena_all.meta_bytes;
     for (size_t i = 0; i < mmi_arena_all.count; i++)
-        bytes += mmi_arenas[i].fresh * (MMI_UNIT + sizeof(mmi_slab));
+        bytes += mmi_arena_at(i)->fresh * (MMI_UNIT + sizeof(mmi_slab));
     return bytes;
 }
 
@@ -5474,6 +5516,7 @@ static struct {
     mmi_heap *all, *parked; // under the arena's lock
     size_t peak_used;       // bytes; under the arena's lock
     unsigned started;       // 0, 1 while the first thread prepares, 2
+    unsigned hears_of_forks;
     uintptr_t failures, misuses;
     size_t serials;  // under the arena's lock
     uint8_t watched; // 1: the calls are, or have been
@@ -5836,9 +5879,9 @@ MMI_FN mmi_heap *mmi_heap_make(void) {
         bin->limit = item;
         bin->live = mmi_slab_live(i);
     }
-    heap->base = mmi_arenas[0].base;
-    heap->unit_count = mmi_arenas[0].unit_count;
-    heap->units = mmi_arenas[0].units;
+    heap->base = mmi_arena_at(0)->base;
+    heap->unit_count = mmi_arena_at(0)->unit_count;
+    heap->units = mmi_arena_at(0)->units;
     heap->next = mmi_heap_all.all;
     mmi_heap_all.all = heap;
     return heap;
@@ -5880,8 +5923,8 @@ MMI_FN void mmi_heap_after_fork_in_child(void) {
         for (unsigned i = 0; i < MMI_SIZES; i++)
             mmi_atomic_word_store(&heap->told[i], 0);
     for (size_t i = 0; i < mmi_arena_all.count; i++)
-        for (size_t j = 0; j < mmi_arenas[i].fresh; j++) {
-            mmi_slab *slab = &mmi_arenas[i].units[j];
+        for (size_t j = 0; j < mmi_arena_at(i)->fresh; j++) {
+            mmi_slab *slab = &mmi_arena_at(i)->units[j];
             mmi_heap *owner = mmi_heap_owner(slab);
             mmi_atomic_byte_store(&slab->told, 0);
             if (!owner || (owner != own && !owner->parked)) continue;
@@ -5890,8 +5933,19 @@ MMI_FN void mmi_heap_after_fork_in_child(void) {
         }
 }
 
-// Asks the system to tell of ends of threads and of forks. It may allocate for that: the thread has
-// its heap.
+// Asks the system to tell of forks: when the program is loaded, so that no fork finds a first call
+// under way. Only what other libraries' constructors call may be sooner.
+MMI_FN void mmi_heap_hear_of_forks(void) {
+    if (mmi_atomic_exchange(&mmi_heap_all.hears_of_forks, 1) == 0)
+        mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
+}
+
+#if defined(MMI_AT_LOAD)
+MMI_AT_LOAD void mmi_heap_loaded(void) { mmi_heap_hear_of_forks(); }
+#endif
+
+// Asks the system to tell of ends of threads, and of forks. It may allocate for that: the thread
+// has its heap.
 MMI_COLD void mmi_heap_start(void) {
 #if MMI_THREADS
     if (mmi_atomic_load(&mmi_heap_all.started) == 2) return; // and what was prepared is known
@@ -5902,10 +5956,8 @@ MMI_COLD void mmi_heap_start(void) {
             mmi_os_yield(false);
         return;
     }
-    if (was == 0) {
-        mmi_os_at_thread_end(mmi_heap_thread_ends);
-        mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
-    }
+    if (was == 0) mmi_os_at_thread_end(mmi_heap_thread_ends);
+    mmi_heap_hear_of_forks();
     mmi_atomic_store(&mmi_heap_all.started, 2);
 #endif
 }
@@ -5950,8 +6002,8 @@ MMI_FN bool mmi_heap_is_unused(void) {
         if (!heap->parked && heap != mmi_heap_mine) return false;
     if (mmi_large.pool && mmi_large.pool->used != 0) return false;
     for (size_t i = 0; i < mmi_arena_all.count; i++)
-        for (size_t j = 0; j < mmi_arenas[i].fresh; j++) {
-            const mmi_slab *slab = &mmi_arenas[i].units[j];
+        for (size_t j = 0; j < mmi_arena_at(i)->fresh; j++) {
+            const mmi_slab *slab = &mmi_arena_at(i)->units[j];
             if (!mmi_heap_owner(slab)) continue;
             if (mmi_slab_count(slab, slab->live) != 0) return false;
             if (mmi_slab_count(slab, MMI_STATE_REMOTE) != 0) return false;
@@ -6248,6 +6300,8 @@ MMI_COLD memmgr_pool *mmi_heap_make(void) {
 #define MMI_HEAP_FIRST                                                                             \
     ((size_t)(MMI_WASM ? 1 : 64) << 20) // bytes reserved at first, and less where there is less
 
+static bool mmi_heap_hears_of_forks;
+
 // A fork finds the heap at rest, and leaves it so in both processes.
 MMI_FN void mmi_heap_before_fork(void) {
     mmi_lock_acquire(&mmi_heap_watch_lock);
@@ -6274,6 +6328,18 @@ MMI_COLD memmgr_pool *mmi_heap_make(void) {
         pool = mmi_pool_create(size, &desc);
     return pool;
 }
+
+// Asks the system to tell of forks: when the program is loaded or, where that cannot be said, by
+// the first call.
+MMI_FN void mmi_heap_hear_of_forks(void) {
+    if (mmi_heap_hears_of_forks) return;
+    mmi_heap_hears_of_forks = true;
+    mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
+}
+
+#if defined(MMI_AT_LOAD)
+MMI_AT_LOAD void mmi_heap_loaded(void) { mmi_heap_hear_of_forks(); }
+#endif
 #endif
 
 // With the lock held. To ask to be told of forks may be to call malloc: so it is done without.
@@ -6282,7 +6348,7 @@ MMI_COLD void mmi_heap_start(void) {
 #ifndef MEMMGR_NO_OS
     if (!mmi_heap_pool) return;
     mmi_lock_release(&mmi_heap_lock);
-    mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
+    mmi_heap_hear_of_forks();
     mmi_lock_acquire(&mmi_heap_lock);
 #endif
 }
@@ -7551,8 +7617,8 @@ typedef bool (*mmi_unit_visitor)(const mmi_slab *unit, void *ctx);
 
 MMI_FN bool mmi_stats_units(mmi_unit_visitor visit, void *ctx) {
     for (size_t i = 0; i < mmi_arena_all.count; i++)
-        for (size_t j = 0; j < mmi_arenas[i].fresh; j++)
-            if (!visit(&mmi_arenas[i].units[j], ctx)) return false;
+        for (size_t j = 0; j < mmi_arena_at(i)->fresh; j++)
+            if (!visit(&mmi_arena_at(i)->units[j], ctx)) return false;
     return true;
 }
 
@@ -10311,6 +10377,7 @@ const char memmgr_error_no_file_has_MEMMGR_IMPLEMENTATION_without_USE_MEMORY_MGR
 #undef MMI_ASAN
 #undef MMI_ASSERT
 #undef MMI_ATOMICS
+#undef MMI_AT_LOAD
 #undef MMI_BIN_BYTES
 #undef MMI_BIN_DEPTH
 #undef MMI_BIN_DEPTH_LEAST

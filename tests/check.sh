@@ -16,6 +16,7 @@ warnings='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror'
 on=-DUSE_MEMORY_MGR
 one_thread=-DMEMMGR_NO_THREADS
 escape=$(printf '\033')
+. tests/narrow.sh
 bare="$on -DMEMMGR_NO_OS $one_thread"
 
 # name, kind, and what the kind is told. The slowest come first.
@@ -224,16 +225,13 @@ row_one()
     program one "$1" $warnings $on
 }
 
-# 32 bits of x86. Debian keeps the kernel's headers where such a compiler does not look for them.
+# 32 bits of x86.
 row_narrow()
 {
     need "$1"
-    cc="$* -m32"
-    libraries=-pthread
-    echo 'int main(void) { return 0; }' >"$dir/empty.c"
-    $cc -o "$dir/empty" "$dir/empty.c" || skip "$1 -m32 does not work here"
-    echo '#include <asm/mman.h>' | $cc -E - >/dev/null 2>&1 ||
-        cc="$cc -isystem /usr/include/$(uname -m)-linux-gnu"
+    narrow "$dir" "$1" || skip "$1 -m32 does not work here"
+    cc="$* $narrow_flags"
+    libraries=-pthread runner=$narrow_runner
     suite
     program smoke.on tests/smoke.c $warnings $on
     program smoke.off tests/smoke.c $warnings

@@ -10,6 +10,8 @@ failed=0
 warnings='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror'
 on=-DUSE_MEMORY_MGR
 one_thread=-DMEMMGR_NO_THREADS
+runner= # what programs are run by
+. tests/narrow.sh
 
 c_compilers= cxx_compilers=
 for compiler in gcc clang; do
@@ -32,7 +34,7 @@ build_and_run()
 {
     if ! "$@" -o "$out/program" >"$out/log" 2>&1; then fails "$@"; return; fi
     if [ -s "$out/log" ]; then fails "$@"; return; fi
-    "$out/program" >"$out/log" 2>&1
+    $runner "$out/program" >"$out/log" 2>&1
     status=$?
     if [ $status = 0 ]; then passes; else fails "status $status:" "$@"; fi
 }
@@ -42,14 +44,6 @@ compile_only()
 {
     if "$@" -c -o "$out/object.o" >"$out/log" 2>&1 && [ ! -s "$out/log" ]; then passes
     else fails "$@"; fi
-}
-
-# Can this command make a program that runs?
-works()
-{
-    printf '#include <errno.h>\n#include <stdio.h>\nint main(void) { return puts("") < 0; }\n' \
-        >"$out/works.c"
-    "$@" -o "$out/works" "$out/works.c" >/dev/null 2>&1 && "$out/works" >/dev/null 2>&1
 }
 
 c_matrix()
@@ -85,17 +79,15 @@ c_matrix()
     for watch in -DMEMMGR_DEBUG -DMEMMGR_NO_WATCH; do
         build_and_run $cc -std=c99 -O1 $warnings $on -DMEMMGR_NO_OS $one_thread $watch tests/smoke.c
     done
-    # Debian keeps the kernel's headers where a 32-bit compiler does not look for them.
-    narrow=-m32
-    works $cc $narrow || narrow="-m32 -isystem /usr/include/$(uname -m)-linux-gnu"
-    if works $cc $narrow; then
+    if narrow "$out" $cc; then
+        runner=$narrow_runner
         for mode in "" $on; do
-            build_and_run $cc $narrow -std=c11 -O2 $warnings $mode tests/smoke.c -pthread
-            build_and_run $cc $narrow -std=c11 -O2 $warnings $mode -DMEMMGR_DEBUG tests/smoke.c \
-                -pthread
-            build_and_run $cc $narrow -std=c11 -O2 $warnings $mode tests/test_pool.c -pthread
-            build_and_run $cc $narrow -std=c11 -O2 $warnings $mode tests/test_edges.c -pthread
+            for program in tests/smoke.c '-DMEMMGR_DEBUG tests/smoke.c' tests/test_pool.c \
+                tests/test_edges.c; do
+                build_and_run $cc $narrow_flags -std=c11 -O2 $warnings $mode $program -pthread
+            done
         done
+        runner=
     else
         echo "    $cc -m32: skipped, does not work here"
     fi

@@ -160,6 +160,9 @@ list_smoke()
     job smoke.no_os.no_watch smoke $on $bare -DMEMMGR_NO_WATCH
 }
 
+. "$root/tests/narrow.sh"
+runner= # what programs are run by
+
 # --- A job ---------------------------------------------------------------------------------------
 
 # Each job ends with a line 'NAME ok', 'NAME failed' or 'NAME skipped: reason'.
@@ -172,12 +175,13 @@ build()
 {
     case " $* " in
     *' -m32 '*)
-        narrow="-m32 -isystem /usr/include/$(uname -m)-linux-gnu"
-        if ! "$CLANG" $narrow -fprofile-instr-generate -o "$program.works" tests/smoke.c; then
+        mkdir -p "$program.narrow"
+        if ! narrow "$program.narrow" "$CLANG" -fprofile-instr-generate; then
             skips "$CLANG -m32 does not work here"
             return 1
         fi
-        set -- "$@" $narrow
+        set -- "$@" $narrow_flags
+        runner=$narrow_runner
         ;;
     esac
     "$out/cc" -std=c11 "$@" -o "$program" -pthread && return 0
@@ -199,7 +203,7 @@ run_job()
     case $kind in
     program | smoke)
         [ $kind = program ] || set -- "$@" tests/smoke.c
-        build "$@" && runs "$program"
+        build "$@" && runs $runner "$program"
         ;;
     atomic)
         COUNTING=atomic

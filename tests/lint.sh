@@ -21,6 +21,8 @@ header="-DMEMMGR_IMPLEMENTATION -x c"
 passed=0
 failed=0
 
+. tests/narrow.sh
+
 # count name passed failed [log]
 count() {
     passed=$((passed + $2)) failed=$((failed + $3))
@@ -403,13 +405,11 @@ section_integer() {
             program "integer.$name.off" "$out/integer.$name.off"
     done
     if [ -n "$SHORT" ]; then return; fi
-    narrow="-m32 -isystem /usr/include/$(uname -m)-linux-gnu"
-    printf '#include <stdio.h>\nint main(void) { return 0; }\n' >"$out/works.c"
-    if gcc $narrow -fsanitize=undefined -o "$out/works" "$out/works.c" 2>/dev/null && "$out/works"; then
+    if narrow "$out" gcc -fsanitize=undefined; then
         for name in model pool general; do
-            build "undefined.m32.$name" gcc -std=c11 $narrow -O1 -g -fsanitize=undefined \
+            build "undefined.m32.$name" gcc -std=c11 $narrow_flags -O1 -g -fsanitize=undefined \
                 -fno-sanitize-recover=all -DMEMMGR_NO_TOOLS $on "tests/test_$name.c" -pthread &&
-                program "undefined.m32.$name" "$out/undefined.m32.$name"
+                program "undefined.m32.$name" $narrow_runner "$out/undefined.m32.$name"
         done
     else
         skip undefined.m32 'no 32-bit compiler'

@@ -66,7 +66,7 @@ static void *fill_and_free(void) {
 static size_t slab_bytes(void) {
     size_t units = 0;
     for (size_t i = 0; i < mmi_arena_all.count; i++)
-        units += mmi_arenas[i].used;
+        units += mmi_arena_at(i)->used;
     return units * UNIT;
 }
 

@@ -74,8 +74,9 @@ static size_t take_all(size_t size) {
 
 // --- Arenas that come back -----------------------------------------------------------------------
 
-// An arena whose memory was given back is added anew where there may be room for one more unit than
-// it has descriptors for. Of the second arena they fill their pages exactly.
+// After an arena's memory was given back one is added elsewhere, where there may be room for one
+// more unit than the first had descriptors for. Of the second arena they filled their pages
+// exactly.
 static void arenas_round(size_t *first) {
     size_t count = take_all(32 * KIB), before = atomic_load(&mapped);
     if (*first == 0) *first = count;

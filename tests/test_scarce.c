@@ -22,7 +22,10 @@ static atomic_size_t mapped;           // bytes
 static size_t most_at_once = SIZE_MAX; // of one mapping
 static size_t most_of_all = SIZE_MAX;
 
+static void scarce_pause(const char *point);
+
 static void *scarce_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset) {
+    scarce_pause("map");
     if (size > most_at_once || size > most_of_all - atomic_load(&mapped)) {
         errno = ENOMEM;
         return MAP_FAILED;
@@ -38,7 +41,6 @@ static int scarce_munmap(void *memory, size_t size) {
     return status;
 }
 
-static void scarce_pause(const char *point);
 static size_t keys, yields;
 static void (*at_yield)(void);
 
@@ -68,6 +70,8 @@ static int scarce_yield(void) {
 #undef munmap
 #undef sched_yield
 #include <semaphore.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
@@ -174,12 +178,12 @@ static void test_scarce_many_arenas(void) { in_child(many_arenas, NULL); }
 static void second_arena(void *ctx) {
     (void)ctx;
     void *first = memmgr_malloc(WHOLE);
-    size_t size = mmi_arenas[0].size;
+    size_t size = mmi_arena_at(0)->size;
     while (mmi_arena_all.count == 1 && count < MOST && (blocks[count] = memmgr_malloc(WHOLE)))
         count++;
     REQUIRE(first && mmi_arena_all.count == 2);
     CHECK(count >= 2 * (size / UNIT - 1) - 1);
-    CHECK(mmi_arenas[1].size >= size || sizeof(size_t) < 8);
+    CHECK(mmi_arena_at(1)->size >= size || sizeof(size_t) < 8);
     memmgr_free(first);
     drop_all();
     memmgr_trim();
@@ -214,35 +218,48 @@ static void test_scarce_no_states(void) {
     if (sizeof(void *) == 8) in_child(no_states, NULL); // a smaller heap leaves room for more
 }
 
-// A thread has found the unit of a pointer that was freed before, and stops; meanwhile the arena is
-// given back, and its place is taken by another, elsewhere. The pointer is nobody's then.
+// A thread frees a pointer that was freed before, and stops on its way; meanwhile the arena is
+// given back, and its place is taken by another, elsewhere, whose blocks stay as they are. The
+// pointer is nobody's then.
+static const char *late_point;
+
 static void free_late(void *block) {
-    stop_at = "unit of an arena seen";
+    stop_at = late_point;
     memmgr_free(block);
     HOLDS(own_report_was(MEMMGR_FOREIGN_POINTER, block));
 }
 
+// Frees one of the two blocks in the second arena's first unit.
+static void *free_in_second_arena(void) {
+    void *block = NULL;
+    size_t i = 0;
+    while (i < count && (uintptr_t)blocks[i] - mmi_arena_at(1)->base >= UNIT)
+        i++;
+    if (!CHECK(i < count)) return NULL;
+    block = blocks[i];
+    memmgr_free(block);
+    blocks[i] = NULL;
+    return block;
+}
+
 static void arena_replaced(void *ctx) {
     servant late;
-    (void)ctx;
+    late_point = (const char *)ctx;
     most_at_once = MIB;
     servant_start(&late);
     take(WHOLE, 2 * MIB / WHOLE);
-    REQUIRE(mmi_arena_all.count >= 2);
-    uintptr_t base = mmi_arenas[1].base;
-    void *memory = mmi_arenas[1].memory;
-    size_t size = mmi_arenas[1].size;
-    void *block = NULL;
-    for (size_t i = 0; i < count && !block; i++)
-        if ((uintptr_t)blocks[i] - base < UNIT) block = blocks[i];
+    const mmi_arena *old = mmi_arena_at(1);
+    void *block = free_in_second_arena();
     REQUIRE(block != NULL);
+    stop_doing(&late, free_late, block); // while there is a slab
     drop_all();
-    stop_doing(&late, free_late, block);
     ask_too_much();
-    CHECK_EQUAL(mmi_arenas[1].unit_count, 0);
-    CHECK(mmap(memory, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == memory);
+    CHECK(mmi_arena_at(1) == old && old->unit_count == 0);
+    CHECK(mmap(old->memory, old->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+          old->memory);
     take(WHOLE, 2 * MIB / WHOLE);
-    CHECK(mmi_arenas[1].base != base && mmi_arenas[1].fresh > 0);
+    CHECK(mmi_arena_at(1) != old && mmi_arena_at(1)->before == old);
+    CHECK(mmi_arena_at(1)->base != old->base && mmi_arena_at(1)->fresh > 0);
     size_t live = stats_now().live_blocks;
     resume(&late);
     CHECK_EQUAL(stats_now().live_blocks, live);
@@ -252,7 +269,34 @@ static void arena_replaced(void *ctx) {
     servant_stop(&late);
 }
 
-static void test_scarce_arena_replaced(void) { in_child(arena_replaced, NULL); }
+static void test_scarce_arena_replaced(void) {
+    static char found[] = "unit of an arena seen", sized[] = "size of another's slab seen";
+    in_child(arena_replaced, found);
+    in_child(arena_replaced, sized);
+}
+
+// An arena whose memory was given back gets it again where it was, and needs no more descriptors.
+static void arena_revived(void *ctx) {
+    (void)ctx;
+    most_at_once = MIB;
+    take(WHOLE, 2 * MIB / WHOLE);
+    const mmi_arena *old = mmi_arena_at(1);
+    size_t held = 0, arenas = mmi_arena_all.count;
+    for (int round = 0; round < 20; round++) {
+        drop_all();
+        ask_too_much();
+        CHECK(old->unit_count == 0 && old->fresh == 0);
+        take(WHOLE, 2 * MIB / WHOLE);
+        CHECK(mmi_arena_at(1) == old && old->unit_count != 0 && old->fresh != 0);
+        if (round == 0) held = atomic_load(&mapped);
+        CHECK(atomic_load(&mapped) == held && mmi_arena_all.count == arenas);
+        CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
+    }
+    drop_all();
+    check_all_is_well();
+}
+
+static void test_scarce_arena_revived(void) { in_child(arena_revived, NULL); }
 
 // --- Large blocks --------------------------------------------------------------------------------
 
@@ -383,11 +427,11 @@ static void many_ended(void *ctx) {
         servant_stop(&threads[i]);
     for (count = ENDED * EACH; count > 0;)
         memmgr_free(blocks[--count]);
-    size_t fresh = mmi_arenas[0].fresh;
+    size_t fresh = mmi_arena_at(0)->fresh;
     CHECK(fresh >= ENDED);
     take(SIZE, ENDED * EACH);
     CHECK_EQUAL(count, ENDED * EACH);
-    CHECK_EQUAL(mmi_arenas[0].fresh, fresh);
+    CHECK_EQUAL(mmi_arena_at(0)->fresh, fresh);
     drop_all();
     check_all_is_well();
 }
@@ -403,7 +447,7 @@ static void first_call(void *point) {
     memmgr_free(block);
 }
 
-static char at_key[] = "key", before_start[] = "not started yet";
+static char at_map[] = "map", at_key[] = "key", before_start[] = "not started yet";
 static servant first;
 
 static void finish_first(void) {
@@ -451,10 +495,39 @@ static void comes_second(void *ctx) {
     check_started();
 }
 
+// A process forks while another thread's first call holds a lock: the child's calls work.
+static void fork_then_call(void *ctx) {
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        void *block = memmgr_malloc(100);
+        _exit(block ? 0 : 1);
+    }
+    int status = 1;
+    *(bool *)ctx = child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+static void forks_meanwhile(void *ctx) {
+    servant forker;
+    bool well = false;
+    (void)ctx;
+    servant_start(&first);
+    servant_start(&forker);
+    stop_doing(&first, first_call, at_map);
+    servant_begin(&forker, fork_then_call, &well);
+    usleep(50000); // the fork is to wait; if it does not, it comes too soon
+    finish_first();
+    servant_wait(&forker);
+    CHECK(well);
+    servant_stop(&forker);
+    check_started();
+}
+
 static void test_scarce_first_calls(void) {
     in_child(waits_for_the_first, NULL);
     in_child(waits_in_vain, NULL);
     in_child(comes_second, NULL);
+    in_child(forks_meanwhile, NULL);
 }
 
 static const test_case tests[] = {
@@ -462,6 +535,7 @@ static const test_case tests[] = {
     TEST(test_scarce_second_arena),
     TEST(test_scarce_no_states),
     TEST(test_scarce_arena_replaced),
+    TEST(test_scarce_arena_revived),
     TEST(test_scarce_segment_for_small_blocks),
     TEST(test_scarce_largest_of_all),
     TEST(test_scarce_realloc_fails),

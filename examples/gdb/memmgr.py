@@ -309,7 +309,8 @@ class Heap:
         if arenas is None or every is None or large is None or heaps is None:
             fail('no debug information about the general calls: compile with -g, and memmgr.h with '
                  'USE_MEMORY_MGR')
-        self.arenas = row_of(type_of('mmi_arena'), int(arenas.address), int(every['count']))
+        self.arenas = [Struct(type_of('mmi_arena'), int(arenas[place]))
+                       for place in range(int(every['count']))]
         self.idle = int(every['idle']['count']), int(every['clean']['count'])
         if int(large['pool']):
             self.large, self.touched = Pool(int(large['pool'])), int(large['touched'])

@@ -844,8 +844,8 @@ static void run_open(void) {
 static void expect_all_idle(void) {
     (void)mmi_heap_give_all();
     for (size_t i = 0; i < mmi_arena_all.count; i++)
-        for (size_t j = 0; j < mmi_arenas[i].fresh; j++)
-            EXPECT(!mmi_heap_owner(&mmi_arenas[i].units[j]));
+        for (size_t j = 0; j < mmi_arena_at(i)->fresh; j++)
+            EXPECT(!mmi_heap_owner(&mmi_arena_at(i)->units[j]));
     EXPECT(!mmi_large.pool || mmi_large.pool->used == 0);
 }
 

@@ -2,7 +2,7 @@
 
 #define LOCKED 1   // mmi_lock_acquire, mmi_lock_wait and mmi_lock_release keep three threads apart
 #define STARTED 2  // mmi_heap_start: one thread prepares; who goes on knows what was prepared
-#define FOUND 3    // mmi_arena_find while an arena is added, grows, is retired and added again
+#define FOUND 3    // mmi_arena_find while an arena is added, grows, is retired, revived or replaced
 #define LATE 4     // mmi_slab_state_any while a unit is cut anew: states of the size, of this unit
 #define RECORDED 5 // mmi_watch_claim: two threads free a watched block, which goes to quarantine
 
@@ -14,7 +14,7 @@
 #define COUNT_LOCATIONS 2
 #elif CASE == FOUND
 #define COUNT_ATOMICS 4
-#define COUNT_LOCATIONS 6
+#define COUNT_LOCATIONS 7
 #elif CASE == LATE
 #define COUNT_ATOMICS 5
 #define COUNT_LOCATIONS 5
@@ -105,21 +105,24 @@ proctype thread(byte me) {
 
 #elif CASE == FOUND
 
-// One arena of two units, at base 1 and later at base 4. An address is base + number.
-#define COUNT 0
-#define BASE 1
-#define FRESH 2
+// An arena of two units, at base 1. When it was given back it gets its memory again, or a second one,
+// at base 4, has its place. An address is base + number.
+#define PLACE 0 // mmi_arenas[0]: 1 or 2; 0 is not yet
+#define FRESH 1 // of the first; then of the second
 #define MAIL 3  // a block's address, which the program hands from thread to thread
-#define TABLE 4 // arena->units
-#define START 5 // of a unit's descriptor
-#define ROOM 2
-#define AGAIN 16 // marks, for the assertions, what `fresh` is the second time
+#define TABLE 4 // of the first, with its base; then of the second
+#define START 6 // of a unit's descriptor, in the first
+#define BASE(arena) ((arena) == 1 -> 1 : 4)
 
 proctype adds(byte me) {
     byte was;
+#ifdef PLACED_BEFORE_DESCRIBED
+    store(PLACE, ORDER_PLACE, 1);
     plain(TABLE);
-    store(BASE, RELAXED, 1);
-    store(COUNT, ORDER_COUNT, 1);
+#else
+    plain(TABLE);
+    store(PLACE, ORDER_PLACE, 1);
+#endif
     store(FRESH, ORDER_FRESH, 1);
 #ifdef FRESH_BEFORE_READY
     store(FRESH, ORDER_FRESH, 2);
@@ -132,45 +135,38 @@ proctype adds(byte me) {
     load(MAIL, ACQUIRE, was);
     if
     :: was == 9 -> // it has come back, and all is idle: mmi_arena_retire, mmi_arena_add
-        store(FRESH, RELAXED, AGAIN);
-        store(BASE, RELAXED, 4);
-        store(FRESH, ORDER_FRESH, AGAIN + 1);
-        store(MAIL, RELEASE, 4)
+        store(FRESH, RELAXED, 0);
+        if
+        :: store(FRESH, ORDER_FRESH, 1);
+           store(MAIL, RELEASE, 1)
+        :: plain(TABLE + 1);
+           store(PLACE, ORDER_PLACE, 2);
+           store(FRESH + 1, ORDER_FRESH, 1);
+           store(MAIL, RELEASE, 4)
+        fi
     :: else
     fi;
     ends()
 }
 
+// 255, or a unit's number in the arena that it belongs to.
 inline find(address) {
     found = 255;
-    load(COUNT, ORDER_COUNT_SEEN, count);
+    load(PLACE, ORDER_PLACE_SEEN, arena);
     if
-    :: count == 0
+    :: arena == 0
     :: else ->
-        load(BASE, RELAXED, base);
-        load(FRESH, ORDER_FRESH_SEEN, fresh);
+        reads(TABLE + arena - 1);
+        load(FRESH + arena - 1, ORDER_FRESH_SEEN, fresh);
         if
-        :: address >= base && address - base < fresh % AGAIN ->
-#ifndef BASE_NOT_ASKED_AGAIN
-            load(BASE, RELAXED, again);
-            if
-            :: again == base ->
-#else
-            if
-            :: true ->
-#endif
-                found = address - base;
-                assert(found < ROOM);
-                assert(fresh < AGAIN || base == 4); // not a unit of the new arena by an old address
-                reads(TABLE)
-            :: else
-            fi
+        :: address >= BASE(arena) && address - BASE(arena) < fresh ->
+            found = address - BASE(arena)
         :: else
         fi
     fi
 }
 proctype finds(byte me) {
-    byte address, base, again, fresh, count, found;
+    byte address, arena, fresh, found;
     load(MAIL, ACQUIRE, address);
     if
     :: address == 2 ->
@@ -189,10 +185,11 @@ proctype finds(byte me) {
 }
 
 proctype finds_late(byte me) {
-    byte address, base, again, fresh, count, found;
+    byte address, arena, fresh, found;
     load(MAIL, ACQUIRE, address);
     if
-    :: address == 4 -> find(4); assert(found == 0)
+    :: address == 4 -> find(4); assert(found == 0 && arena == 2)
+    :: address == 1 -> find(1); assert(found == 0 && arena == 1)
     :: else -> find(1)
     fi;
     ends()
