@@ -919,6 +919,14 @@ MEMMGR_GENERAL void memmgr_free_at(void *ptr, const char *file, int line) {
 #define MMI_HAS_HEAPS 0
 #endif
 
+// Are all locks one, of the program's own? It is not to be entered again by who is in it, unless
+// calls are watched.
+#if defined(MEMMGR_LOCK) && defined(MEMMGR_UNLOCK)
+#define MMI_ONE_LOCK 1
+#else
+#define MMI_ONE_LOCK 0
+#endif
+
 #if defined(__ELF__)
 #define MMI_ELF 1
 #else
@@ -2042,7 +2050,7 @@ typedef struct mmi_arena {
     size_t unit_room;   // for how many units there are descriptors: so many come back
     void *memory;       // as it was mapped,
     size_t size;        // bytes
-    struct mmi_arena *before; // which had this one's place, and was not to be had again
+    struct mmi_arena *before; // which had this one's place, and was not to be had again yet
 } mmi_arena;
 
 #define MMI_ARENAS_MAX 256u
@@ -2478,7 +2486,7 @@ MMI_FN void *mmi_os_reserve(size_t most, size_t least, size_t *size) {
 
 // Lock order: a pool's lock, the watch's, the arenas', the large blocks', the trace's. Sources,
 // visitors, writers and strategies may make general calls while a pool's is held.
-#if defined(MEMMGR_LOCK) && defined(MEMMGR_UNLOCK)
+#if MMI_ONE_LOCK
 MMI_FN void mmi_lock_acquire(mmi_lock *lock) {
     (void)lock;
     MEMMGR_LOCK();
@@ -3319,12 +3327,12 @@ MMI_FN void mmi_trace_stop(void) {
 
 // A fork finds the trace at rest; the child has none, for its parent goes on with it.
 MMI_FN void mmi_trace_before_fork(void) {
-    if (MMI_WATCH) mmi_lock_acquire(&mmi_trace.lock);
+    if (MMI_WATCH && !MMI_ONE_LOCK) mmi_lock_acquire(&mmi_trace.lock);
 }
 MMI_FN void mmi_trace_after_fork(bool in_child) {
     if (!MMI_WATCH) return;
     if (in_child) mmi_atomic_byte_store(&mmi_trace.on, 0);
-    mmi_lock_release(&mmi_trace.lock);
+    if (!MMI_ONE_LOCK) mmi_lock_release(&mmi_trace.lock);
 }
 
 // >>map
@@ -5083,11 +5091,19 @@ MMI_FN mmi_arena *mmi_arena_describe(void *memory, size_t size) {
     return arena;
 }
 
-// Gives an arena its memory again. False where that is not to be had.
-MMI_FN bool mmi_arena_revive(mmi_arena *arena) {
-    if (!mmi_os_map_again(arena->memory, arena->size)) return false;
+// Gives an arena of a vacant place its memory again: the last that had the place, or one before it.
+// NULL where none is to be had.
+MMI_FN mmi_arena *mmi_arena_revive(size_t place) {
+    mmi_arena *last = mmi_arena_at(place), *arena = last, *after = NULL;
+    for (; arena && !mmi_os_map_again(arena->memory, arena->size); arena = arena->before)
+        after = arena;
+    if (!arena) return NULL;
     arena->unit_count = arena->unit_room;
-    return true;
+    if (!after) return arena;
+    after->before = arena->before;
+    arena->before = last;
+    mmi_atomic_word_release(&mmi_arenas[place], (uintptr_t)arena); // to mmi_arena_at
+    return arena;
 }
 
 // An arena as large as all others together, or less where there is not as much; NULL for none.
@@ -5106,12 +5122,13 @@ MMI_FN mmi_arena *mmi_arena_make(void) {
 // when there is no memory, or no place.
 MMI_FN mmi_arena *mmi_arena_add(void) {
     size_t place = mmi_arena_all.count;
-    for (size_t i = mmi_arena_all.count; i-- > 0;)
-        if (mmi_arena_at(i)->unit_count == 0) {
-            if (mmi_arena_revive(mmi_arena_at(i))) return mmi_arena_at(i);
-            place = i;
-        }
-    mmi_arena *arena = place < MMI_ARENAS_MAX ? mmi_arena_make() : NULL;
+    mmi_arena *arena = NULL;
+    for (size_t i = mmi_arena_all.count; i-- > 0;) {
+        if (mmi_arena_at(i)->unit_count != 0) continue;
+        if ((arena = mmi_arena_revive(i)) != NULL) return arena;
+        place = i;
+    }
+    if (place < MMI_ARENAS_MAX) arena = mmi_arena_make();
     if (!arena) return NULL;
     if (place == mmi_arena_all.count)
         mmi_arena_all.count++;
@@ -5919,6 +5936,7 @@ MMI_FN void mmi_heap_after_fork(void) { mmi_heap_release_locks(false); }
 MMI_FN void mmi_heap_after_fork_in_child(void) {
     mmi_heap *own = mmi_heap_mine;
     mmi_heap_release_locks(true);
+    if (mmi_heap_all.started == 1) mmi_heap_all.started = 0; // who prepared is gone
     for (mmi_heap *heap = mmi_heap_all.all; heap; heap = heap->next)
         for (unsigned i = 0; i < MMI_SIZES; i++)
             mmi_atomic_word_store(&heap->told[i], 0);
@@ -5933,6 +5951,7 @@ MMI_FN void mmi_heap_after_fork_in_child(void) {
         }
 }
 
+#if MMI_THREADS
 // Asks the system to tell of forks: when the program is loaded, so that no fork finds a first call
 // under way. Only what other libraries' constructors call may be sooner.
 MMI_FN void mmi_heap_hear_of_forks(void) {
@@ -5944,14 +5963,13 @@ MMI_FN void mmi_heap_hear_of_forks(void) {
 MMI_AT_LOAD void mmi_heap_loaded(void) { mmi_heap_hear_of_forks(); }
 #endif
 
-// Asks the system to tell of ends of threads, and of forks. It may allocate for that: the thread
-// has its heap.
+// Asks the system to tell of ends of threads, and of forks if that was not asked yet. It may
+// allocate for that: the thread has its heap.
 MMI_COLD void mmi_heap_start(void) {
-#if MMI_THREADS
     if (mmi_atomic_load(&mmi_heap_all.started) == 2) return; // and what was prepared is known
     MMI_PAUSE("not started yet");
     unsigned was = mmi_atomic_exchange(&mmi_heap_all.started, 1);
-    if (was == 1) { // patience has an end: a fork's child may wait for a thread that is not there
+    if (was == 1) { // patience has an end: the other thread may be stopped
         for (unsigned i = 0; i < 1000 && mmi_atomic_load(&mmi_heap_all.started) == 1; i++)
             mmi_os_yield(false);
         return;
@@ -5959,8 +5977,10 @@ MMI_COLD void mmi_heap_start(void) {
     if (was == 0) mmi_os_at_thread_end(mmi_heap_thread_ends);
     mmi_heap_hear_of_forks();
     mmi_atomic_store(&mmi_heap_all.started, 2);
-#endif
 }
+#else
+MMI_FN void mmi_heap_start(void) {}
+#endif
 
 // A parked heap, or a new one; NULL where there is no memory for it.
 MMI_FN mmi_heap *mmi_heap_take(void) {
@@ -5992,7 +6012,7 @@ MMI_FN mmi_heap *mmi_heap_enter(void) {
     return heap;
 }
 
-// What a first general call begins: from here on forks are told of.
+// What a first general call begins: from here on, at the latest, forks are told of.
 MMI_FN void mmi_heap_begin(void) { (void)mmi_heap_enter(); }
 
 #if MMI_POSIX && MMI_THREADS && MMI_GNUC && MMI_ELF
@@ -6304,7 +6324,7 @@ static bool mmi_heap_hears_of_forks;
 
 // A fork finds the heap at rest, and leaves it so in both processes.
 MMI_FN void mmi_heap_before_fork(void) {
-    mmi_lock_acquire(&mmi_heap_watch_lock);
+    if (!MMI_ONE_LOCK) mmi_lock_acquire(&mmi_heap_watch_lock);
     mmi_lock_acquire(&mmi_heap_lock);
     mmi_trace_before_fork();
 }
@@ -6312,7 +6332,7 @@ MMI_FN void mmi_heap_before_fork(void) {
 MMI_FN void mmi_heap_release_locks(bool in_child) {
     mmi_trace_after_fork(in_child);
     mmi_lock_release(&mmi_heap_lock);
-    mmi_lock_release(&mmi_heap_watch_lock);
+    if (!MMI_ONE_LOCK) mmi_lock_release(&mmi_heap_watch_lock);
 }
 
 MMI_FN void mmi_heap_after_fork(void) { mmi_heap_release_locks(false); }
@@ -6329,15 +6349,15 @@ MMI_COLD memmgr_pool *mmi_heap_make(void) {
     return pool;
 }
 
-// Asks the system to tell of forks: when the program is loaded or, where that cannot be said, by
-// the first call.
+// Asks the system to tell of forks: when the program is loaded or, where that cannot be said or the
+// lock is the program's own, by the first call.
 MMI_FN void mmi_heap_hear_of_forks(void) {
     if (mmi_heap_hears_of_forks) return;
     mmi_heap_hears_of_forks = true;
     mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
 }
 
-#if defined(MMI_AT_LOAD)
+#if defined(MMI_AT_LOAD) && !MMI_ONE_LOCK
 MMI_AT_LOAD void mmi_heap_loaded(void) { mmi_heap_hear_of_forks(); }
 #endif
 #endif
@@ -6362,7 +6382,7 @@ MMI_FN memmgr_pool *mmi_heap_enter(void) {
 
 MMI_FN void mmi_heap_leave(void) { mmi_lock_release(&mmi_heap_lock); }
 
-// What a first general call begins: from here on forks are told of.
+// What a first general call begins: from here on, at the latest, forks are told of.
 MMI_FN void mmi_heap_begin(void) {
     (void)mmi_heap_enter();
     mmi_heap_leave();
@@ -10437,6 +10457,7 @@ const char memmgr_error_no_file_has_MEMMGR_IMPLEMENTATION_without_USE_MEMORY_MGR
 #undef MMI_NODE
 #undef MMI_NONE
 #undef MMI_NO_LOCALS
+#undef MMI_ONE_LOCK
 #undef MMI_OS_RESERVE
 #undef MMI_OS_WRITES
 #undef MMI_OVERRIDE

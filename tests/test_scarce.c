@@ -263,6 +263,16 @@ static void arena_replaced(void *ctx) {
     size_t live = stats_now().live_blocks;
     resume(&late);
     CHECK_EQUAL(stats_now().live_blocks, live);
+    // When the first place is free again, and the second is not, the old arena is back.
+    const mmi_arena *other = mmi_arena_at(1);
+    drop_all();
+    ask_too_much();
+    CHECK_EQUAL(other->unit_count, 0);
+    CHECK(munmap(old->memory, old->size) == 0);
+    CHECK(mmap(other->memory, other->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+          other->memory);
+    take(WHOLE, 2 * MIB / WHOLE);
+    CHECK(mmi_arena_at(1) == old && old->before == other && !other->before && old->fresh > 0);
     drop_all();
     CHECK_EQUAL(memmgr_check(), MEMMGR_OK);
     CHECK_EQUAL(atomic_load(&all_reports), 1);
@@ -495,13 +505,14 @@ static void comes_second(void *ctx) {
     check_started();
 }
 
-// A process forks while another thread's first call holds a lock: the child's calls work.
+// A process forks while another thread's first call holds a lock, or prepares what all threads
+// need: the child's calls work, and its threads' ends are heard of.
 static void fork_then_call(void *ctx) {
     pid_t child = fork();
     if (child == 0) {
         alarm(20);
         void *block = memmgr_malloc(100);
-        _exit(block ? 0 : 1);
+        _exit(block && mmi_heap_all.started == 2 && mmi_os_has_key ? 0 : 1);
     }
     int status = 1;
     *(bool *)ctx = child > 0 && waitpid(child, &status, 0) == child && status == 0;
@@ -510,10 +521,9 @@ static void fork_then_call(void *ctx) {
 static void forks_meanwhile(void *ctx) {
     servant forker;
     bool well = false;
-    (void)ctx;
     servant_start(&first);
     servant_start(&forker);
-    stop_doing(&first, first_call, at_map);
+    stop_doing(&first, first_call, ctx);
     servant_begin(&forker, fork_then_call, &well);
     usleep(50000); // the fork is to wait; if it does not, it comes too soon
     finish_first();
@@ -527,7 +537,9 @@ static void test_scarce_first_calls(void) {
     in_child(waits_for_the_first, NULL);
     in_child(waits_in_vain, NULL);
     in_child(comes_second, NULL);
-    in_child(forks_meanwhile, NULL);
+    in_child(forks_meanwhile, at_map);
+    in_child(forks_meanwhile, at_key);
+    in_child(forks_meanwhile, before_start);
 }
 
 static const test_case tests[] = {

@@ -3,7 +3,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE // fork() and more under a strict -std=c11
 #endif
-static int lock_depth, lock_lowest;
+static int lock_depth, lock_deepest, lock_lowest;
 static unsigned long lock_count, lock_due; // the intruder comes before this taking of the lock
 static void (*intruder)(void);
 
@@ -12,7 +12,7 @@ void lock_give(void);
 
 void lock_take(void) {
     if (++lock_count == lock_due) intruder();
-    lock_depth++;
+    if (++lock_depth > lock_deepest) lock_deepest = lock_depth;
 }
 
 void lock_give(void) {
@@ -172,6 +172,16 @@ static void test_single_damaged(void) {
 
 // --- Forks ---------------------------------------------------------------------------------------
 
+// The lock need not be one that can be entered again.
+static void plain_fork(void) {
+    int status = 1;
+    lock_deepest = 0;
+    pid_t child = fork();
+    if (child == 0) _exit(lock_deepest == 1 && lock_depth == 0 ? 0 : 1);
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+    CHECK_EQUAL(lock_deepest, 1);
+}
+
 static void work_in_child(void *ctx) {
     char *text = (char *)ctx;
     CHECK(text && strcmp(text, "from the parent") == 0);
@@ -199,6 +209,7 @@ static void fork_and_work(void *ctx) {
     strcpy(text, "from the parent");
     CHECK(memmgr_trace_start(count_traced, NULL));
     unsigned long before = lock_count;
+    plain_fork();
     in_child(work_in_child, text);
     CHECK(lock_count > before); // the fork waits for whoever is in a call
     check_lock();
