@@ -197,8 +197,8 @@
 // MEMMGR_POOL_LOCKED. Error handlers are called without locks. Visitors, writers, sources and
 // strategies are called with the pool's lock, so they must leave it alone; those of memmgr_walk and
 // memmgr_draw must make no general call. A process may fork at any time; in the child the memory of
-// threads that are not there any more stays as it is. A locked pool works on if no other thread was
-// in it.
+// threads that are not there any more stays as it is. A locked pool that another thread was in
+// stays locked there. No call may be made from a signal handler.
 //
 // INSTEAD OF MALLOC
 //
@@ -544,14 +544,15 @@ MEMMGR_API void memmgr_stats_get(memmgr_stats *out);
 
 // Gives idle memory back to the operating system: what the calling thread keeps for itself, what
 // threads that have ended have left, and what nobody uses. Returns the bytes given back, where they
-// are known. Without a call most of it goes back after about a second, by the way. Cost: linear in
-// the memory that nobody uses.
+// are known. While threads make other calls most of it goes back after about a second, by the way.
+// Cost: linear in the memory that nobody uses.
 MEMMGR_API size_t memmgr_trim(void);
 
 // Audits the general calls' memory, and the guards and the quarantine of blocks that are watched.
 // MEMMGR_OK, or what was found first: MEMMGR_CORRUPT, MEMMGR_OVERRUN, MEMMGR_USE_AFTER_FREE. Each
 // is reported, and what is found in blocks put right again. No other thread may be in a call
-// meanwhile. Cost: linear in the memory.
+// meanwhile, nor, in the child of a fork, have been in one: else what is not so may be reported.
+// Cost: linear in the memory.
 MEMMGR_API memmgr_error memmgr_check(void);
 
 // Shows every live and every free block of the general calls, as memmgr_pool_walk. `visit` must
