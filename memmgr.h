@@ -2141,9 +2141,9 @@ MMI_FN void mmi_os_unmap(void *memory, size_t size) {
 
 #if MMI_HAS_HEAPS
 MMI_FN bool mmi_os_map_again(void *memory, size_t size) {
-    void *mapped = mmi_os_map_near(memory, size);
-    if (mapped && mapped != memory) mmi_os_unmap(mapped, size);
-    return mapped == memory;
+    void *at = mmi_os_map_near(memory, size);
+    if (at && at != memory) mmi_os_unmap(at, size);
+    return at == memory;
 }
 #endif
 
