@@ -41,7 +41,7 @@ static int scarce_munmap(void *memory, size_t size) {
     return status;
 }
 
-static size_t keys, yields;
+static atomic_size_t keys, yields;
 static void (*at_yield)(void);
 
 static int scarce_key_create(pthread_key_t *key, void (*end)(void *)) {
@@ -526,7 +526,7 @@ static void forks_meanwhile(void *ctx) {
     stop_doing(&first, first_call, ctx);
     servant_begin(&forker, fork_then_call, &well);
     usleep(50000); // the fork is to wait; if it does not, it comes too soon
-    finish_first();
+    resume(&first);
     servant_wait(&forker);
     CHECK(well);
     servant_stop(&forker);
