@@ -5015,7 +5015,7 @@ MMI_FN bool mmi_slab_walk(const mmi_slab *slab, memmgr_visitor visit, void *ctx)
 // Where units, and what is known about them, come from. Whatever is called here is called with the
 // arena's lock held, but for mmi_arena_find.
 
-static uintptr_t mmi_arenas[MMI_ARENAS_MAX]; // mmi_arena each; 0 from the first one on that is none
+static uintptr_t mmi_arenas[MMI_ARENAS_MAX + 1]; // mmi_arena each; 0 behind the last one
 
 // Idle units, those last that have been idle longest.
 typedef struct {
@@ -5142,9 +5142,8 @@ MMI_FN mmi_arena *mmi_arena_add(void) {
 // The descriptor of the unit that an address lies in; NULL where there is none, or it was never
 // used. May be called without the lock.
 MMI_FN mmi_slab *mmi_arena_find(uintptr_t address) {
-    for (size_t i = 0; i < MMI_ARENAS_MAX; i++) {
-        const mmi_arena *arena = mmi_arena_at(i);
-        if (!arena) break;
+    const mmi_arena *arena;
+    for (size_t place = 0; (arena = mmi_arena_at(place)) != NULL; place++) {
         size_t number = (address - arena->base) >> MMI_UNIT_SHIFT;
         if (number >= mmi_atomic_word_acquire(&arena->fresh)) continue;
         MMI_PAUSE("unit of an arena seen");
@@ -6321,8 +6320,6 @@ MMI_COLD memmgr_pool *mmi_heap_make(void) {
 #define MMI_HEAP_FIRST                                                                             \
     ((size_t)(MMI_WASM ? 1 : 64) << 20) // bytes reserved at first, and less where there is less
 
-static bool mmi_heap_hears_of_forks;
-
 // A fork finds the heap at rest, and leaves it so in both processes.
 MMI_FN void mmi_heap_before_fork(void) {
     if (!MMI_ONE_LOCK) mmi_lock_acquire(&mmi_heap_watch_lock);
@@ -6350,27 +6347,30 @@ MMI_COLD memmgr_pool *mmi_heap_make(void) {
     return pool;
 }
 
-// Asks the system to tell of forks: when the program is loaded or, where that cannot be said or the
-// lock is the program's own, by the first call.
 MMI_FN void mmi_heap_hear_of_forks(void) {
-    if (mmi_heap_hears_of_forks) return;
-    mmi_heap_hears_of_forks = true;
     mmi_os_at_fork(mmi_heap_before_fork, mmi_heap_after_fork, mmi_heap_after_fork_in_child);
 }
 
+// Asks the system to tell of forks: when the program is loaded or, where that cannot be said or the
+// lock is the program's own, by the first call.
 #if defined(MMI_AT_LOAD) && !MMI_ONE_LOCK
 MMI_AT_LOAD void mmi_heap_loaded(void) { mmi_heap_hear_of_forks(); }
-#endif
-#endif
-
-// With the lock held. To ask to be told of forks may be to call malloc: so it is done without.
-MMI_COLD void mmi_heap_start(void) {
-    mmi_heap_pool = mmi_heap_make();
-#ifndef MEMMGR_NO_OS
-    if (!mmi_heap_pool) return;
+MMI_FN void mmi_heap_started(void) {}
+#else
+// With the lock held. To ask may be to call malloc: so it is done without.
+MMI_FN void mmi_heap_started(void) {
     mmi_lock_release(&mmi_heap_lock);
     mmi_heap_hear_of_forks();
     mmi_lock_acquire(&mmi_heap_lock);
+}
+#endif
+#endif
+
+// With the lock held.
+MMI_COLD void mmi_heap_start(void) {
+    mmi_heap_pool = mmi_heap_make();
+#ifndef MEMMGR_NO_OS
+    if (mmi_heap_pool) mmi_heap_started();
 #endif
 }
 
