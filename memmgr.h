@@ -2554,11 +2554,12 @@ MMI_FN size_t mmi_os_purge(void *memory, size_t size) {
     X(MEMMGR_OUT_OF_MEMORY, "there is no room for a block of this size")                           \
     X(MEMMGR_BAD_ARGUMENT, "an argument is outside what the call accepts")                         \
     X(MEMMGR_DOUBLE_FREE, "the pointer points to memory that is free already")                     \
-    X(MEMMGR_INTERIOR_POINTER, "the pointer points into a pool, but not to the start of a block")  \
-    X(MEMMGR_FOREIGN_POINTER, "the pointer does not come from this pool")                          \
+    X(MEMMGR_INTERIOR_POINTER,                                                                     \
+      "the pointer points into managed memory, but not to the start of a block")                   \
+    X(MEMMGR_FOREIGN_POINTER, "the pointer points to memory that is not managed here")             \
     X(MEMMGR_OVERRUN, "bytes before or behind the block were written to")                          \
     X(MEMMGR_USE_AFTER_FREE, "a block was written to after it had been freed")                     \
-    X(MEMMGR_CORRUPT, "the pool's own data are damaged")                                           \
+    X(MEMMGR_CORRUPT, "the memory manager's own data are damaged")                                 \
     X(MEMMGR_LEAK, "the block was never freed")
 
 #define MMI_ERROR_NAME(name, text) #name,

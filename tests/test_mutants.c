@@ -1562,6 +1562,13 @@ static void test_mutants_growth_to_the_limit(void) {
     CHECK(needed > 2000 && needed < 2000 + 400 + 16 && needed % 16 == 0);
 }
 
+// What no pool can hold is not asked for, as no bytes.
+static void test_mutants_growth_asks_for_something(void) {
+    CHECK(asks_create(SIZE_MAX, 0, 0) == NULL);
+    CHECK_EQUAL(asks.count, 0);
+    CHECK_SILENT();
+}
+
 // A table that is full is replaced by one that is twice as long.
 static void test_mutants_growth_of_the_table(void) {
     static void *block[150];
@@ -2515,6 +2522,7 @@ static const test_case tests[] = {
     TEST(test_mutants_growth_doubles),
     TEST(test_mutants_growth_takes_less),
     TEST(test_mutants_growth_to_the_limit),
+    TEST(test_mutants_growth_asks_for_something),
     TEST(test_mutants_growth_of_the_table),
     TEST(test_mutants_audit_sees_every_bit),
     TEST(test_mutants_audit_sees_classes),
