@@ -57,6 +57,7 @@ LEAST_SECONDS = 5          # of a test's time limit, which is ten times what it 
 DATA_LIMIT = 4 << 30       # bytes that a process may write to
 FILE_LIMIT = 256 << 20
 MARKS = 1 << 15
+PLUGIN = '.plugin.so'      # what a test of family.c loads, behind the program's name
 
 # Rooms of which nothing is compiled, or nothing that runs.
 NO_CODE = {'manual', 'config', 'attributes', 'types', 'api', 'platform', 'end', 'changelog',
@@ -676,6 +677,10 @@ class Setup:
         if answer.returncode != 0:
             print('    %s does not compile\n%s' % (program.name, answer.stdout[:2000]))
             return None
+        if program.name == 'family':
+            quiet(CC + ['-w', '-DFAMILY_PLUGIN', '-fPIC', '-shared', '-o',
+                        os.path.join(self.bin, program.name + PLUGIN),
+                        os.path.join(TREE, program.source)], check=True)
         return {'digest': digest, 'tests': None}
 
     def add(self, wanted, workers):
@@ -920,7 +925,8 @@ class Judge:
             output = os.path.join(worker.own_bin, name)
             worker.built.add(name)
             if self.by_name[name].compiler == 'plain':
-                shutil.copy(os.path.join(self.setup.bin, name), output)
+                for end in ('', PLUGIN) if name == 'family' else ('',):
+                    shutil.copy(os.path.join(self.setup.bin, name + end), output + end)
                 continue
             answer = quiet(compile_command(self.by_name[name], worker.tree, output, None))
             if answer.returncode != 0:
