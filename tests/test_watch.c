@@ -1919,8 +1919,9 @@ static void test_watch_lines(void) {
                    "memmgr: MEMMGR_USE_AFTER_FREE: @: a block was written to after it had been "
                    "freed, 1 byte, first at byte 0, allocated at here.c:5, freed at here.c:6");
         check_line((place_kind)kind, line_interior,
-                   "memmgr: MEMMGR_INTERIOR_POINTER at here.c:7: @: the pointer points into a "
-                   "pool, but not to the start of a block, 24 bytes, allocated at here.c:5");
+                   "memmgr: MEMMGR_INTERIOR_POINTER at here.c:7: @: the pointer points into "
+                   "managed memory, but not to the start of a block, 24 bytes, allocated at "
+                   "here.c:5");
     }
 }
 
