@@ -1837,7 +1837,7 @@ MMI_STATIC_ASSERT(sizeof(mmi_class) == 8);
 MMI_STATIC_ASSERT(offsetof(memmgr_pool_desc, name) == 0);
 
 typedef struct {
-    unsigned held; // 0 or 1
+    unsigned held; // 0, 1, or 2: and a thread sleeps until it is free
 } mmi_lock;
 
 // Where a call comes from.
@@ -2496,16 +2496,22 @@ MMI_FN void mmi_lock_release(mmi_lock *lock) {
     (void)lock;
     MEMMGR_UNLOCK();
 }
+MMI_FN void mmi_lock_hand_over(mmi_lock *lock) { mmi_lock_release(lock); }
 #elif MMI_THREADS
 
 // Test and test-and-set, giving the processor away while another thread holds it; and after a while
 // for longer, for that may be a thread of lower priority, which a yield alone would never let run.
 MMI_COLD void mmi_lock_wait(mmi_lock *lock) {
+    unsigned spins = 0;
     do {
-        for (unsigned spins = 0; mmi_atomic_load(&lock->held); spins++)
-            if (spins >= 64) mmi_os_yield(spins >= 512);
+        for (; spins < 512 && mmi_atomic_load(&lock->held); spins++)
+            if (spins >= 64) mmi_os_yield(false);
+        if (spins < 512)
+            spins = 0;
+        else
+            mmi_os_yield(true);
         MMI_PAUSE("lock is free");
-    } while (mmi_atomic_exchange(&lock->held, 1));
+    } while (mmi_atomic_exchange(&lock->held, spins == 0 ? 1 : 2));
 }
 
 MMI_INLINE void mmi_lock_acquire(mmi_lock *lock) {
@@ -2520,9 +2526,17 @@ MMI_INLINE void mmi_lock_acquire(mmi_lock *lock) {
 
 MMI_INLINE void mmi_lock_release(mmi_lock *lock) { mmi_atomic_store(&lock->held, 0); }
 
+// Of a lock that is held while the program's own code runs, which may be slow. Its thread comes
+// back at once: one that sleeps would hardly ever find the lock free.
+MMI_FN void mmi_lock_hand_over(mmi_lock *lock) {
+    bool awaited = mmi_atomic_load(&lock->held) == 2;
+    mmi_lock_release(lock);
+    if (awaited) mmi_os_yield(true);
+}
 #else
 MMI_FN void mmi_lock_acquire(mmi_lock *lock) { (void)lock; }
 MMI_FN void mmi_lock_release(mmi_lock *lock) { (void)lock; }
+MMI_FN void mmi_lock_hand_over(mmi_lock *lock) { (void)lock; }
 #endif
 
 #if MMI_WASM
@@ -3265,7 +3279,7 @@ MMI_FN void mmi_trace_alloc(const memmgr_pool *pool, const void *block, size_t s
     mmi_trace_number(size);
     if (block && aligned) mmi_trace_number(shift);
     mmi_trace_number(site);
-    mmi_lock_release(&mmi_trace.lock);
+    mmi_lock_hand_over(&mmi_trace.lock);
 }
 
 // Before the block may become another's.
@@ -3274,7 +3288,7 @@ MMI_FN void mmi_trace_free(const memmgr_pool *pool, const void *block, mmi_calle
     if (!mmi_trace_begin(MMI_TRACE_FREE, pool, caller, &site)) return;
     mmi_trace_address(block);
     mmi_trace_number(site);
-    mmi_lock_release(&mmi_trace.lock);
+    mmi_lock_hand_over(&mmi_trace.lock);
 }
 
 MMI_FN void mmi_trace_resize(const memmgr_pool *pool, const void *from, const void *to, size_t size,
@@ -3285,7 +3299,7 @@ MMI_FN void mmi_trace_resize(const memmgr_pool *pool, const void *from, const vo
     mmi_trace_address(to);
     mmi_trace_number(size);
     mmi_trace_number(site);
-    mmi_lock_release(&mmi_trace.lock);
+    mmi_lock_hand_over(&mmi_trace.lock);
 }
 
 // Every block of a pool is freed.
@@ -3293,7 +3307,7 @@ MMI_FN void mmi_trace_clear(const memmgr_pool *pool) {
     unsigned site;
     if (!mmi_trace_begin(MMI_TRACE_CLEAR, pool, MMI_NOBODY, &site)) return;
     mmi_trace.heap = &mmi_trace; // there may be another pool in its place
-    mmi_lock_release(&mmi_trace.lock);
+    mmi_lock_hand_over(&mmi_trace.lock);
 }
 
 // False when there is one already.
@@ -6554,7 +6568,7 @@ MMI_FN void mmi_watch_enter(const memmgr_pool *pool) {
 }
 
 MMI_FN void mmi_watch_leave(const memmgr_pool *pool) {
-    if (!pool) mmi_lock_release(&mmi_heap_watch_lock);
+    if (!pool) mmi_lock_hand_over(&mmi_heap_watch_lock);
 }
 
 // --- what was found

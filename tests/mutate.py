@@ -161,14 +161,16 @@ class Header:
         tokens, round_depth = self.tokens, 0
         marks = []
         for i in range(first, last):
-            token, after = tokens[i], tokens[i + 1]
-            round_depth += {'(': 1, ')': -1}.get(token.text, 0)
+            at, after = i, tokens[i + 1]
+            round_depth += {'(': 1, ')': -1}.get(tokens[i].text, 0)
+            while tokens[at].kind == 'hash':
+                at -= 1
+            token, before = tokens[at], tokens[at - 1].text
             if round_depth != 0 or after.text in ('}', 'else', 'case', 'default', 'while'):
                 continue
             if after.kind == 'hash' or (after.kind == 'name' and tokens[i + 2].text == ':'):
                 continue
-            before = tokens[i - 1].text
-            opens = token.text == '{' and (i == first or before in (')', 'else', 'do', '{', ';'))
+            opens = token.text == '{' and (at == first or before in (')', 'else', 'do', '{', ';'))
             if opens or token.text == ';' or (token.text == '}' and before in (';', '}')):
                 marks.append((after.at, self.mark_count))
                 self.mark_count += 1
@@ -462,8 +464,8 @@ def programs():
     return found
 
 
-# Reads the number of the mutant, and maps the file of the marks. It is called before main, and not
-# at all by what comes earlier: that runs the unchanged functions.
+# Reads the number of the mutant, and maps the file of the marks. It is called before main, and
+# before what memmgr.h does when it is loaded. What comes earlier runs the unchanged functions.
 RUNTIME = r'''
 #include <fcntl.h>
 #include <stdlib.h>
@@ -472,7 +474,7 @@ RUNTIME = r'''
 static unsigned char nowhere[%d];
 unsigned char *mutate_marks = nowhere;
 int mutate_number;
-__attribute__((constructor)) static void mutate_begin(void) {
+__attribute__((constructor(100))) static void mutate_begin(void) {
     const char *number = getenv("MUTATE_NUMBER"), *name = getenv("MUTATE_MARKS");
     if (number) mutate_number = atoi(number);
     if (!name) return;

@@ -8,6 +8,7 @@ static void hole_pause(const char *point);
 #include "workers.h"
 
 #if HAVE_THREADS && SWITCH_ON && defined(__unix__)
+#include <poll.h>
 #include <semaphore.h>
 #include <string.h>
 
@@ -773,6 +774,38 @@ static void test_holes_lock_taken_by_a_third(void) {
     servant_stop(&waiting);
 }
 
+// A thread that holds a lock for long, and has it again at once, lets one in that sleeps.
+enum { HOLDS_MOST = 500 };
+static sem_t is_held;
+static atomic_bool had_it;
+
+static void hold_again_and_again(void *ctx) {
+    size_t *holds = (size_t *)ctx;
+    for (*holds = 0; *holds < HOLDS_MOST && !atomic_load(&had_it); ++*holds) {
+        mmi_lock_acquire(&contended);
+        if (*holds == 0) sem_post(&is_held);
+        (void)poll(NULL, 0, 2); // milliseconds
+        mmi_lock_hand_over(&contended);
+    }
+}
+
+static void test_holes_lock_handed_over(void) {
+    size_t holds;
+    servant holding;
+    start();
+    servant_start(&holding);
+    sem_init(&is_held, 0, 0);
+    atomic_store(&had_it, false);
+    servant_begin(&holding, hold_again_and_again, &holds);
+    sem_wait(&is_held);
+    mmi_lock_acquire(&contended);
+    atomic_store(&had_it, true);
+    mmi_lock_release(&contended);
+    servant_wait(&holding);
+    CHECK(holds < HOLDS_MOST);
+    servant_stop(&holding);
+}
+
 static const test_case tests[] = {
     TEST(test_holes_owner_sees_a_claim),
     TEST(test_holes_two_free_at_once),
@@ -789,6 +822,7 @@ static const test_case tests[] = {
     TEST(test_holes_unit_cut_anew_when_size_is_seen),
     TEST(test_holes_unit_cut_anew_before_the_claim),
     TEST(test_holes_lock_taken_by_a_third),
+    TEST(test_holes_lock_handed_over),
     TEST(test_holes_handed_out_before_a_late_free),
     TEST(test_holes_and_freed_before_a_late_free),
 #ifndef MEMMGR_NO_WATCH // the last: calls stay watched

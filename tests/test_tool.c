@@ -175,6 +175,7 @@ static void test_tool_wounds(void) {
     mmi_tool_open(record, 64);
     memset(record, 0x5B, 48);
     mmi_tool_close(record, 64);
+    CHECK(memmgr_pool_owns(pool, block) && state_is(record, "closed"));
     CHECK_EQUAL(memmgr_pool_check(pool), MEMMGR_OVERRUN);
     CHECK(state_is(record, "closed") && state_is(block - 1, "closed"));
     CHECK_EQUAL(memmgr_pool_free(pool, block), MEMMGR_OK);
