@@ -1342,6 +1342,28 @@ static void test_watch_quarantine_holds_back(void) {
     }
 }
 
+// What is in it is freed: no call takes it for a block.
+static void test_watch_quarantine_has_no_blocks(void) {
+    if (!WATCHES || TOOL_SEES || !SWITCH_ON) return;
+    FOR_PLACES(kind) {
+        if (!place_open(&the_place, (place_kind)kind, TRACK | KEEP)) return;
+        memmgr_pool *pool = the_place.pool;
+        void *freed = take(pool, 100, 5);
+        drop(pool, pointer_plus(freed, 0), 6);
+        CHECK_SILENT();
+        CHECK_EQUAL(measure(pool, freed), 0);
+        CHECK_REPORTED(MEMMGR_DOUBLE_FREE);
+        CHECK(resize(pool, pointer_plus(freed, 0), 50, 7) == NULL);
+        CHECK_REPORTED(MEMMGR_DOUBLE_FREE);
+        CHECK(resize(pool, pointer_plus(freed, 0), 500, 8) == NULL);
+        CHECK_REPORTED(MEMMGR_DOUBLE_FREE);
+        drop(pool, pointer_plus(freed, 0), 9);
+        CHECK_REPORTED(MEMMGR_DOUBLE_FREE);
+        CHECK_EQUAL(place_close(&the_place), 0);
+        CHECK_SILENT();
+    }
+}
+
 // Who has been in longest leaves first: told by the order in which changes are found.
 static void test_watch_quarantine_is_a_queue(void) {
     enum { BLOCKS = 6 };
@@ -2368,6 +2390,7 @@ static const test_case tests[] = {
     TEST(test_watch_serials_count_up),
     TEST(test_watch_model),
     TEST(test_watch_quarantine_holds_back),
+    TEST(test_watch_quarantine_has_no_blocks),
     TEST(test_watch_quarantine_is_a_queue),
     TEST(test_watch_quarantine_takes_no_large_ones),
     TEST(test_watch_quarantine_gives_way),
