@@ -432,8 +432,8 @@ EQUIVALENT_IN = 3          # settings in which it is compiled, the first of thos
 
 
 # What of the programs says most about the C library's side.
-OFF_FIRST = {'test_draw', 'test_edges', 'test_general', 'test_grow', 'test_model', 'test_mutants',
-             'test_pool', 'test_report', 'test_watch'}
+OFF_FIRST = {'test_draw', 'test_edges', 'test_general', 'test_grow', 'test_libc', 'test_model',
+             'test_mutants', 'test_pool', 'test_report', 'test_watch'}
 
 
 def programs():
@@ -970,8 +970,8 @@ class Judge:
             return None            # in a type, or a table: everything may use it
         marks = set()
         for function in header.functions:
-            body = {t.text for t in header.tokens[function.first:function.last]}
-            if names & body:
+            body = ' '.join(t.text for t in header.tokens[function.first:function.last])
+            if names & set(re.findall(r'\w+', body)): # of directives, too
                 marks.update(mark for _, mark in function.marks)
         return marks
 
