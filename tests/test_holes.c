@@ -791,19 +791,19 @@ static void hold_again_and_again(void *ctx) {
 
 static void test_holes_lock_handed_over(void) {
     size_t holds;
-    servant holding;
+    servant keeper;
     start();
-    servant_start(&holding);
+    servant_start(&keeper);
     sem_init(&is_held, 0, 0);
     atomic_store(&had_it, false);
-    servant_begin(&holding, hold_again_and_again, &holds);
+    servant_begin(&keeper, hold_again_and_again, &holds);
     sem_wait(&is_held);
     mmi_lock_acquire(&contended);
     atomic_store(&had_it, true);
     mmi_lock_release(&contended);
-    servant_wait(&holding);
+    servant_wait(&keeper);
     CHECK(holds < HOLDS_MOST);
-    servant_stop(&holding);
+    servant_stop(&keeper);
 }
 
 static const test_case tests[] = {
