@@ -2501,6 +2501,7 @@ MMI_FN void mmi_lock_hand_over(mmi_lock *lock) { mmi_lock_release(lock); }
 
 // Test and test-and-set, giving the processor away while another thread holds it; and after a while
 // for longer, for that may be a thread of lower priority, which a yield alone would never let run.
+// Who sleeps marks the lock by taking it with a 2 (Drepper, "Futexes Are Tricky", 2011).
 MMI_COLD void mmi_lock_wait(mmi_lock *lock) {
     unsigned spins = 0;
     do {
