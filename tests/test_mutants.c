@@ -1562,7 +1562,7 @@ static void test_mutants_growth_to_the_limit(void) {
     CHECK(needed > 2000 && needed < 2000 + 400 + 16 && needed % 16 == 0);
 }
 
-// What no pool can hold is not asked for, as no bytes.
+// A size that no pool can have is not asked for: not as 0 bytes, either.
 static void test_mutants_growth_asks_for_something(void) {
     CHECK(asks_create(SIZE_MAX, 0, 0) == NULL);
     CHECK_EQUAL(asks.count, 0);

@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -23,17 +22,7 @@ static inline int secretive_mincore(void *at, size_t size, unsigned char *reside
     return -1;
 }
 
-static size_t mapped_most = SIZE_MAX; // bytes, at a time
-
-static inline void *scarce_mmap(void *at, size_t size, int access, int flags, int file,
-                                off_t from) {
-    if (size <= mapped_most) return mmap(at, size, access, flags, file, from);
-    errno = ENOMEM;
-    return MAP_FAILED;
-}
-
 #define mincore secretive_mincore
-#define mmap scarce_mmap
 #endif
 
 #include "workers.h"
@@ -41,7 +30,6 @@ static inline void *scarce_mmap(void *at, size_t size, int access, int flags, in
 #if HAVE_THREADS
 
 #undef mincore
-#undef mmap
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -64,28 +52,6 @@ static void test_os_pages(void) {
         CHECK(bytes_are(memory, size, 0)); // they went back all the same
         mmi_os_unmap(memory, size);
     }
-#endif
-}
-
-// Half as much, until that can be had; and of this a quarter, unless that is less than the least.
-static void test_os_reserve(void) {
-#if SWITCH_ON && !defined(MEMMGR_LOCK)
-    static const struct {
-        size_t most, least, mapped;
-    } cases[] = {
-        {4, 1, 4}, {4, 4, 4}, {8, 1, 1}, {8, 2, 4}, {16, 1, 1}, {32, 4, 4}, {8, 5, 0}, {5, 5, 5},
-    };
-    const size_t mib = (size_t)1 << 20;
-    mapped_most = 5 * mib;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        size_t size = 0;
-        void *memory = mmi_os_reserve(cases[i].most * mib, cases[i].least * mib, &size);
-        CHECK((memory != NULL) == (cases[i].mapped != 0));
-        if (!memory) continue;
-        CHECK_EQUAL(size, cases[i].mapped * mib);
-        mmi_os_unmap(memory, size);
-    }
-    mapped_most = SIZE_MAX;
 #endif
 }
 
@@ -279,8 +245,7 @@ static void test_os_waits(void) {
 }
 
 static const test_case tests[] = {
-    TEST(test_os_waits),       TEST(test_os_pages),
-    TEST(test_os_reserve),     TEST(test_os_report_without_room),
+    TEST(test_os_waits),       TEST(test_os_pages),   TEST(test_os_report_without_room),
     TEST(test_os_no_key_left), TEST(test_os_colours),
 };
 

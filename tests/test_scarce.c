@@ -542,7 +542,29 @@ static void test_scarce_first_calls(void) {
     in_child(forks_meanwhile, before_start);
 }
 
+// --- What is settled for -------------------------------------------------------------------------
+
+// Half as much, until that can be had; and of this a quarter, unless that is less than the least.
+static void test_scarce_reserve(void) {
+    static const struct {
+        size_t most, least, mapped;
+    } cases[] = {
+        {4, 1, 4}, {4, 4, 4}, {8, 1, 1}, {8, 2, 4}, {16, 1, 1}, {32, 4, 4}, {8, 5, 0}, {5, 5, 5},
+    };
+    most_at_once = 5 * MIB;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t size = 0;
+        void *memory = mmi_os_reserve(cases[i].most * MIB, cases[i].least * MIB, &size);
+        CHECK((memory != NULL) == (cases[i].mapped != 0));
+        if (!memory) continue;
+        CHECK_EQUAL(size, cases[i].mapped * MIB);
+        mmi_os_unmap(memory, size);
+    }
+    most_at_once = SIZE_MAX;
+}
+
 static const test_case tests[] = {
+    TEST(test_scarce_reserve),
     TEST(test_scarce_many_arenas),
     TEST(test_scarce_second_arena),
     TEST(test_scarce_no_states),
